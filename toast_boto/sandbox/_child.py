@@ -1,0 +1,149 @@
+"""The sandbox's child process: Keystone and Swift on one eventlet hub.
+
+Reads its options as one JSON object from standard input, answers what it made as one line of JSON
+on standard output, and serves until it is told to stop or its parent is gone.
+"""
+
+from __future__ import annotations
+
+import eventlet
+import eventlet.debug
+
+eventlet.monkey_patch()
+
+import json  # noqa: E402 - eventlet has to patch the standard library first
+import logging  # noqa: E402
+import os  # noqa: E402
+import secrets  # noqa: E402
+import shutil  # noqa: E402
+import signal  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+from toast_boto.sandbox._identity_v2 import IdentityV2  # noqa: E402
+from toast_boto.sandbox._keystone import Keystone  # noqa: E402
+from toast_boto.sandbox._serve import (  # noqa: E402
+    PortTaken,
+    RequestLog,
+    TLSListener,
+    https,
+    listen,
+    serve,
+    tls_context,
+)
+from toast_boto.sandbox._swift import Swift  # noqa: E402
+from toast_boto.sandbox._tls import write_certificates  # noqa: E402
+
+REGIONS = {"KR1": "AUTH_", "KR2": "KR2_"}  # account prefixes, which keep the regions' storage apart
+_PARENT_CHECK_SECONDS = 0.5
+
+
+def start(options: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """Start every server; answers the URLs, users and tenants."""
+    ca_bundle, certificate = write_certificates(directory)
+    os.environ["REQUESTS_CA_BUNDLE"] = str(ca_bundle)  # Swift asks Keystone by its public URL
+    context = tls_context(certificate)
+    log = directory / "requests.log"
+    ports = options["ports"]
+    sockets = {
+        (service, scheme): listen(ports.get(service, 0) if scheme == options["scheme"] else 0)
+        for service in ("keystone", *REGIONS)
+        for scheme in ("http", "https")
+    }
+    urls = {key: f"{key[1]}://localhost:{sock.getsockname()[1]}" for key, sock in sockets.items()}
+
+    (directory / "keystone").mkdir()
+    scheme = options["scheme"]  # of the catalogue; all URLs are served by both
+    keystone = Keystone(directory / "keystone", urls["keystone", scheme], options["token_lifetime"])
+    made = _populate(keystone, {region: urls[region, scheme] for region in REGIONS})
+    identity = RequestLog(IdentityV2(keystone.app, options["quota"]), "keystone", log)
+    _serve_both(sockets, "keystone", identity, context)
+
+    (directory / "swift").mkdir()
+    back_ends = {kind: listen(0) for kind in ("account", "container", "object")}
+    swift = Swift(
+        directory / "swift", {kind: sock.getsockname()[1] for kind, sock in back_ends.items()}
+    )
+    for kind, sock in back_ends.items():
+        serve(sock, swift.server(kind))
+    for region, prefix in REGIONS.items():
+        proxy = swift.proxy(region, prefix, urls["keystone", "http"], made.pop(f"swift-{region}"))
+        _serve_both(sockets, region, RequestLog(proxy, region, log), context)
+    return {
+        **made,
+        "ca_bundle": str(ca_bundle),
+        "requests_log": str(log),
+        "auth_urls": {s: urls["keystone", s] for s in ("http", "https")},
+        "endpoint_urls": {
+            s: {region: urls[region, s] for region in REGIONS} for s in ("http", "https")
+        },
+    }
+
+
+def _serve_both(sockets: dict[Any, Any], service: str, app: Any, context: Any) -> None:
+    serve(sockets[service, "http"], app)
+    serve(TLSListener(sockets[service, "https"], context), https(app))
+
+
+def _populate(keystone: Keystone, endpoint_urls: dict[str, str]) -> dict[str, Any]:
+    service_password = secrets.token_urlsafe(16)
+    service_user = keystone.create_user("swift", service_password)
+    keystone.grant(service_user, keystone.create_project("service"), "admin", "service")
+    keystone.add_object_store(
+        {
+            region: f"{endpoint_urls[region]}/v1/{prefix}$(project_id)s"
+            for region, prefix in REGIONS.items()
+        }
+    )
+    tenants = {name: keystone.create_project(name) for name in ("photos", "backups", "other")}
+    tenants["disabled"] = keystone.create_project("disabled")
+    users = {}
+    for name, own in (
+        ("alice@example.com", ("photos", "backups", "disabled")),
+        ("bob@example.com", ("other",)),
+    ):
+        password = secrets.token_urlsafe(16)
+        user_id = keystone.create_user(name, password)
+        for tenant in own:
+            keystone.grant(user_id, tenants[tenant], "member")
+        users[name] = {"id": user_id, "password": password}
+    off = secrets.token_urlsafe(16)
+    users["carol@example.com"] = {
+        "id": keystone.create_user("carol@example.com", off, enabled=False),
+        "password": off,
+    }
+    keystone.call("PATCH", f"/v3/projects/{tenants['disabled']}", {"project": {"enabled": False}})
+    users["admin"] = {"id": "", "password": keystone.admin_password}
+    return {
+        "users": users,
+        "tenants": tenants,
+        **{f"swift-{region}": service_password for region in REGIONS},
+    }
+
+
+def main() -> None:
+    options = json.loads(sys.stdin.readline())
+    directory = Path(options["directory"])
+    parent = int(options["parent"])
+
+    def stop(*_: object) -> None:
+        shutil.rmtree(directory, ignore_errors=True)
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    logging.disable(logging.WARNING)
+    try:
+        ready = start(options, directory)
+    except PortTaken as error:
+        ready = {"error": str(error)}
+    eventlet.debug.hub_exceptions(False)  # a client that breaks off a handshake is no news
+    sys.stdout.write(f"{json.dumps(ready)}\n")
+    sys.stdout.flush()
+    while os.getppid() == parent:
+        eventlet.sleep(_PARENT_CHECK_SECONDS)
+    stop()
+
+
+if __name__ == "__main__":
+    main()
