@@ -1,0 +1,139 @@
+"""The table of options: every name by which a setting can be given, and where its value is found.
+
+Adding an option is adding a row. Arguments, environment, profile and error texts are made of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ._profiles import Profile
+from .errors import ConfigurationError
+
+CACHE_DIRECTORY = "~/.aws/toast/cache"
+DEFAULT_RANK = 9
+
+
+class Option(NamedTuple):
+    """A row of the table.
+
+    ``identity`` marks what belongs to a login and so to the OS_* group, ``argument`` what code may
+    give.
+    """
+
+    name: str
+    title: str
+    environment: tuple[str, ...] = ()
+    openstack: tuple[str, ...] = ()
+    profile: str | None = None
+    default: str | None = None
+    identity: bool = False
+    secret: bool = False
+    argument: bool = True
+
+    def places(self) -> str:
+        """Where a user can set it, for error texts."""
+        where = [f"the argument {self.name}=", *self.environment[:1]]
+        if self.profile:
+            file = " of the credentials file" if self.secret else ""
+            where.append(f"{self.profile} in the profile{file}")
+        return ", ".join(where[:-1]) + " or " + where[-1] if len(where) > 1 else where[0]
+
+
+OPTIONS = {
+    option.name: option
+    for option in (
+        Option("cloud", "cloud", ("TOAST_CLOUD",), (), "toast_cloud", "toast", identity=True),
+        Option(
+            "auth_url", "identity URL", ("TOAST_AUTH_URL",), ("OS_AUTH_URL",),
+            "toast_auth_url", identity=True,
+        ),
+        Option(
+            "username", "user name", ("TOAST_USERNAME",), ("OS_USERNAME",),
+            "toast_username", identity=True,
+        ),
+        Option(
+            "password", "API password", ("TOAST_PASSWORD",), ("OS_PASSWORD",),
+            "toast_password", identity=True, secret=True,
+        ),
+        Option(
+            "password_process", "password command", ("TOAST_PASSWORD_PROCESS",), (),
+            "toast_password_process", identity=True,
+        ),
+        Option(
+            "tenant_id", "tenant ID", ("TOAST_TENANT_ID",), ("OS_TENANT_ID", "OS_PROJECT_ID"),
+            "toast_tenant_id", identity=True,
+        ),
+        Option(
+            "user_domain", "v3 user domain", (), ("OS_USER_DOMAIN_NAME",),
+            "toast_user_domain", "Default", identity=True,
+        ),
+        Option(
+            "project_domain", "v3 project domain", (), ("OS_PROJECT_DOMAIN_NAME",),
+            "toast_project_domain", "Default", identity=True,
+        ),
+        Option("auth", "keystoneauth1 plugin", identity=True),
+        Option("ca_bundle", "CA bundle", ("AWS_CA_BUNDLE",), ("OS_CACERT",), "ca_bundle"),
+        Option("allow_http", "plain http", ("TOAST_ALLOW_HTTP",), (), "toast_allow_http", "no"),
+        Option("endpoint_url", "S3 endpoint"),  # its other sources are botocore's own
+        Option("addressing_style", "addressing style", default="path"),
+        Option(
+            "key_policy", "key policy", ("TOAST_KEY_POLICY",), (), "toast_key_policy",
+            "reuse-or-create",
+        ),
+        Option("cache", "key cache", ("TOAST_CACHE",), (), "toast_cache", "file"),
+        Option(
+            "cache_dir", "key cache directory", ("TOAST_CACHE_DIR",), (), None, CACHE_DIRECTORY,
+            argument=False,
+        ),
+    )
+}  # fmt: skip
+
+
+class Value(NamedTuple):
+    """A value, where it came from, and the rank of that source (0 is the highest)."""
+
+    value: Any
+    source: str
+    rank: int
+
+    def __repr__(self) -> str:
+        return f"Value(from {self.source})"
+
+
+def find(
+    option: Option, arguments: Mapping[str, Any], environ: Mapping[str, str], profile: Profile
+) -> Value | None:
+    """An option's value of its highest source: argument, named profile, TOAST_*, ambient profile.
+
+    Raises:
+        ConfigurationError: an argument of a wrong type.
+    """
+    given = arguments.get(option.name) if option.argument else None
+    if given is not None and given != "":
+        return Value(_checked_argument(option, given), f"the argument {option.name}=", 0)
+    of_profile = None
+    if option.profile and profile.values.get(option.profile, ("", ""))[0]:
+        text, path = profile.values[option.profile]
+        source = f"{option.profile} in the profile {profile.name!r} of {path}"
+        of_profile = Value(text, source, 1 if profile.named else 3)
+    if of_profile and profile.named:
+        return of_profile
+    for name in option.environment:
+        if environ.get(name):
+            return Value(environ[name], name, 2)
+    return of_profile
+
+
+def _checked_argument(option: Option, value: Any) -> Any:
+    if option.name == "auth":
+        return value
+    if option.name == "allow_http" and isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, os.PathLike):
+        value = os.path.abspath(value)
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{option.name}= must be text, not {type(value).__name__}")
+    return value

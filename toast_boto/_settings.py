@@ -1,0 +1,248 @@
+"""The settings: one table of options, and the rules by which their values are found.
+
+For each option: argument, then a profile named in code, then ``TOAST_*``, then the ambient
+profile, then the default. ``OS_*`` is all or nothing: it counts only when ``OS_AUTH_URL`` is set
+and nothing else names a user, and then the whole identity comes from it, so that no cloud's
+password ever travels to another cloud. Every value knows where it came from.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ._checks import (
+    boolean,
+    check_ca_bundle,
+    check_choices,
+    check_http,
+    check_version,
+    normalised,
+    split_cache,
+)
+from ._clouds import CLOUDS, Cloud, cloud_of
+from ._options import DEFAULT_RANK, OPTIONS, Value, find
+from ._profiles import Profile
+from .errors import ConfigurationError, ToastBotoWarning
+
+_WHERE_THE_CONSOLE_SHOWS_IT = (
+    "The console shows tenant ID and API password under Object Storage > API Endpoint Setting."
+)
+
+
+class Settings:
+    """The resolved settings; ``settings["tenant_id"]`` is a :class:`Value` or None.
+
+    Attributes:
+        auth_url: the identity URL, normalised.
+        cloud: the table's cloud behind it, None for an identity service of one's own.
+        allow_http: whether plain http is allowed to any host.
+        hint: what a user should know whose login is missing or incomplete; may be empty.
+    """
+
+    def __init__(
+        self, values: dict[str, Value], cloud: Cloud | None, allow_http: bool, hint: str
+    ) -> None:
+        self._values = values
+        self.cloud = cloud
+        self.allow_http = allow_http
+        self.hint = hint
+        self.auth_url = str(values["auth_url"].value)
+
+    def __getitem__(self, name: str) -> Value | None:
+        return self._values.get(name)
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{n} from {v.source}' for n, v in self._values.items())})"
+
+    def text(self, name: str) -> str:
+        """A value as text; empty where there is none."""
+        found = self._values.get(name)
+        return "" if found is None else str(found.value)
+
+    @property
+    def ca_bundle(self) -> str | None:
+        """Path of the CA bundle, None for certifi's."""
+        return self.text("ca_bundle") or None
+
+    @property
+    def has_login(self) -> bool:
+        """Whether any part of a login is there, so that the rest of it is missed if it is not."""
+        names = ("auth", "username", "password", "password_process", "tenant_id")
+        return any(name in self._values for name in names)
+
+    def check_login(self) -> None:
+        """See that the login is whole, and that its URL is fit for a password.
+
+        Raises:
+            ConfigurationError: part of it is missing, or the URL is plain http or of no version.
+        """
+        url = self._values["auth_url"]
+        check_http(url.value, url.source, "identity URL", allow_http=self.allow_http)
+        if "auth" in self._values:
+            return
+        check_version(url.value, url.source)
+        needed = [OPTIONS["username"], OPTIONS["tenant_id"]]
+        if "password_process" not in self._values:
+            needed.append(OPTIONS["password"])
+        missing = [option for option in needed if option.name not in self._values]
+        if not missing:
+            return
+        names = ("username", "tenant_id", "password", "password_process")
+        found = [(OPTIONS[n].title, self._values[n].source) for n in names if n in self._values]
+        given = [f"{title} ({source})" for title, source in found]
+        raise ConfigurationError(
+            f"the login is incomplete: there is no {' and no '.join(o.title for o in missing)}. "
+            f"There is {', '.join(given)}. "
+            + " ".join(f"Set the {option.title} by {option.places()}." for option in missing)
+            + f" {_WHERE_THE_CONSOLE_SHOWS_IT}{self.hint}"
+        )
+
+    def password(self) -> str:
+        """The API password; where a command gives it, that is run now.
+
+        Raises:
+            ConfigurationError: the command failed, took too long or printed nothing.
+        """
+        if "password" in self._values:
+            return self.text("password")
+        from ._passwords import run_password_process  # noqa: PLC0415 - few use a command
+
+        command = self._values["password_process"]
+        return run_password_process(str(command.value), command.source)
+
+    def check_endpoint(self, url: str, source: str) -> None:
+        """See that an S3 endpoint is not plain http by accident.
+
+        Raises:
+            ConfigurationError: it is, and nobody allowed it.
+        """
+        known = self.cloud.endpoint_urls.values() if self.cloud else ()
+        check_http(url, source, "S3 endpoint", allow_http=self.allow_http, known=known)
+
+    def cache_directory(self) -> Path:
+        """The directory of the key cache; relative, with its ``~``, where nobody has a home."""
+        path = os.path.expanduser(self.text("cache_dir"))
+        return Path(path if path.startswith("~") else os.path.abspath(path))
+
+
+def nothing_configured(settings: Settings) -> ConfigurationError:
+    """The error of a session that has neither a login nor keys."""
+    return ConfigurationError(
+        "there is no login and no key for TOAST Object Storage. Set TOAST_USERNAME, "
+        "TOAST_PASSWORD and TOAST_TENANT_ID, pass username=, password= and tenant_id= to "
+        "toast_boto.Session, or put toast_username, toast_password and toast_tenant_id into a "
+        f"profile. {_WHERE_THE_CONSOLE_SHOWS_IT}{settings.hint}"
+    )
+
+
+def resolve(
+    arguments: Mapping[str, Any],
+    environ: Mapping[str, str],
+    profile: Profile,
+) -> Settings:
+    """Find every option's value.
+
+    Args:
+        arguments: given in code, by option name; None means not given.
+        environ: the environment variables.
+        profile: the profile that botocore uses, named or ambient.
+
+    Raises:
+        ConfigurationError: a value makes no sense; the text names it, its source and the way out.
+    """
+    known = [option.name for option in OPTIONS.values() if option.argument]
+    unknown = set(arguments) - set(known)
+    if unknown:
+        raise TypeError(f"unknown option {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    values = {}
+    for option in OPTIONS.values():
+        found = find(option, arguments, environ, profile)
+        if found:
+            values[option.name] = found
+    hint = ""
+    if "auth" in values:
+        _keep_what_code_gave(values)
+    elif "username" not in values:
+        hint = _take_openstack_group(values, environ)
+    _choose_password(values)
+    cloud = _choose_cloud(values)
+    for option in OPTIONS.values():
+        if option.default is not None:
+            values.setdefault(option.name, Value(option.default, "the default", DEFAULT_RANK))
+    check_choices(values)
+    split_cache(values)
+    check_ca_bundle(values.get("ca_bundle"))
+    allow_http = boolean(values["allow_http"], OPTIONS["allow_http"])
+    return Settings(values, cloud, allow_http, hint)
+
+
+def _keep_what_code_gave(values: dict[str, Value]) -> None:
+    """A plugin given in code is a whole login: nothing of an ambient one is mixed in."""
+    for option in OPTIONS.values():
+        if option.identity and option.name in values and values[option.name].rank > 0:
+            del values[option.name]
+
+
+def _take_openstack_group(values: dict[str, Value], environ: Mapping[str, str]) -> str:
+    """Take the identity of the OS_* variables, if they hold one; answers a hint for errors."""
+    if not (environ.get("OS_AUTH_URL") and environ.get("OS_USERNAME")):
+        half = environ.get("OS_AUTH_URL") or environ.get("OS_USERNAME")
+        needed = " The OS_* variables count only with both OS_AUTH_URL and OS_USERNAME set."
+        return needed if half else ""
+    given = [o.name for o in OPTIONS.values() if o.identity and o.name in values]
+    meant = [values[name].source for name in given if values[name].rank <= 1]
+    if meant:
+        return (
+            f" The OS_* variables hold a login, which is taken as a whole or not at all, and not "
+            f"beside {' and '.join(meant)}."
+        )
+    if given:
+        warnings.warn(
+            f"{', '.join(values[name].source for name in given)} not used: no TOAST user name is "
+            "set, so the login is that of the OS_* variables. Set TOAST_USERNAME, or unset "
+            "OS_AUTH_URL.",
+            ToastBotoWarning,
+            stacklevel=2,
+        )
+    for name in given:
+        del values[name]
+    for option in OPTIONS.values():
+        for name in option.openstack:
+            if environ.get(name) and option.name not in values:
+                values[option.name] = Value(environ[name], name, 4)
+    return ""
+
+
+def _choose_password(values: dict[str, Value]) -> None:
+    """Of password and command keep that of the higher source; of one source, the password."""
+    if "password" in values and "password_process" in values:
+        command_wins = values["password_process"].rank < values["password"].rank
+        values.pop("password" if command_wins else "password_process")
+
+
+def _choose_cloud(values: dict[str, Value]) -> Cloud | None:
+    """Settle the identity URL; answers the table's cloud behind it, if there is one."""
+    chosen, url = values.get("cloud"), values.get("auth_url")
+    if chosen and chosen.value not in CLOUDS:
+        raise ConfigurationError(
+            f"there is no cloud {chosen.value!r} ({chosen.source}); there are {', '.join(CLOUDS)}. "
+            "For an identity service of your own set auth_url instead."
+        )
+    if "auth" in values and not (url and url.rank == 0):
+        of_plugin = getattr(values["auth"].value, "auth_url", None)
+        if of_plugin:
+            url = Value(of_plugin, "the plugin given as auth=", 0)
+        elif not url and not chosen:
+            raise ConfigurationError(
+                "the plugin given as auth= has no auth_url of its own: give auth_url= too"
+            )
+    if url and not (chosen and chosen.rank < url.rank):
+        values["auth_url"] = url._replace(value=normalised(url))
+        return cloud_of(values["auth_url"].value)
+    cloud = CLOUDS[str(chosen.value) if chosen else "toast"]
+    values["auth_url"] = Value(cloud.auth_url, f"the cloud {cloud.name!r}", DEFAULT_RANK)
+    return cloud
