@@ -1,0 +1,241 @@
+"""Keeps the key between processes: one file per identity, readable by its owner alone.
+
+The file holds the secret, and nothing else does. It is made with mode 0600 in a directory of mode
+0700, replaced atomically, and trusted only if it is a plain file of this user's that nobody else
+can read. What can't be trusted is put aside with a warning; it is never an error, for the key can
+be had from Keystone again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from ._keys import EC2Key
+from .errors import CacheError, ToastBotoWarning
+
+SCHEMA = 1
+_MAX_BYTES = 64 * 1024
+_LOCK_SECONDS = 120.0
+
+
+def entry_name(auth_url: str, tenant_id: str, username: str, *domains: str) -> str:
+    """The file name of an identity: a hash, so that no name or tenant shows in it."""
+    text = json.dumps([auth_url, tenant_id, username, *domains])
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:40]
+
+
+class Entry:
+    """What is kept of an identity.
+
+    Args:
+        key: the key.
+        checked_at: when Keystone last listed it, in seconds since the epoch.
+        endpoints: the S3 endpoint URLs of the token's catalogue, by region.
+    """
+
+    __slots__ = ("checked_at", "endpoints", "key")
+
+    def __init__(self, key: EC2Key, checked_at: float, endpoints: dict[str, str]) -> None:
+        self.key = key
+        self.checked_at = checked_at
+        self.endpoints = endpoints
+
+    def __repr__(self) -> str:
+        return f"Entry({self.key!r}, checked_at={self.checked_at!r}, {self.endpoints!r})"
+
+
+class MemoryCache:
+    """The cache of one session, for those who want no file."""
+
+    def read(self) -> Entry | None:
+        return None
+
+    def write(self, entry: Entry) -> None:
+        """The broker remembers it; there is nowhere else to put it."""
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        yield
+
+
+class FileCache:
+    """The cache file of one identity.
+
+    Args:
+        directory: where it is; made when first written to.
+        name: of :func:`entry_name`.
+        tenant_id: the tenant that the key must be for; another's is not this identity's file.
+        lock_seconds: how long to wait for another process that is getting the key.
+    """
+
+    def __init__(
+        self, directory: Path, name: str, tenant_id: str, lock_seconds: float = _LOCK_SECONDS
+    ) -> None:
+        self._directory = directory
+        # Another schema has another name, so that two versions of this package don't fight.
+        self._path = directory / f"{name}.v{SCHEMA}.json"
+        self._lock_path = directory / f"{name}.lock"
+        self._tenant_id = tenant_id
+        self._lock_seconds = lock_seconds
+        self._warned = False
+
+    def read(self) -> Entry | None:
+        """The entry, without a lock; None when there is none that can be trusted."""
+        try:
+            data = _read_private(self._path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            self._warn(f"the key cache {self._path} can't be read ({error.strerror})")
+            return None
+        except ValueError as error:
+            self._put_aside(str(error))
+            return None
+        try:
+            return self._parse(data)
+        except Exception:  # whatever can be wrong with it, it is not worth a crash
+            self._put_aside("it is damaged")
+            return None
+
+    def _parse(self, data: bytes) -> Entry:
+        fields = json.loads(data)
+        if fields["schema"] != SCHEMA:
+            raise ValueError("schema")
+        key = EC2Key.from_json(fields["key"])
+        if key.tenant_id != self._tenant_id:
+            raise ValueError("another tenant's key")
+        endpoints = fields["endpoints"]
+        if not all(isinstance(text, str) for item in endpoints.items() for text in item):
+            raise ValueError("endpoints")
+        return Entry(key, float(fields["checked_at"]), endpoints)
+
+    def write(self, entry: Entry) -> None:
+        """Replace the entry; where that is impossible, warn once and go on without a file."""
+        fields = {
+            "schema": SCHEMA,
+            "checked_at": entry.checked_at,
+            "endpoints": entry.endpoints,
+            "key": entry.key.to_json(),
+        }
+        try:
+            self._make_directory()
+            _write_private(self._path, json.dumps(fields).encode("utf-8"))
+        except OSError as error:
+            self._warn(f"the key cache {self._directory} can't be written ({error.strerror})")
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the identity's lock against other threads and processes.
+
+        Raises:
+            CacheError: somebody else held it for the whole time limit.
+        """
+        import filelock  # noqa: PLC0415 - only a miss pays for it
+
+        lock = filelock.FileLock(str(self._lock_path), timeout=self._lock_seconds, mode=0o600)
+        try:
+            self._make_directory()
+            lock.acquire()
+        except filelock.Timeout:
+            raise CacheError(
+                f"the lock {self._lock_path} was held by another process for "
+                f"{self._lock_seconds:g} s. Try again when that is done, or end it; "
+                "TOAST_CACHE=memory does without the file."
+            ) from None
+        except (OSError, NotImplementedError) as error:
+            reason = getattr(error, "strerror", None) or error
+            self._warn(f"the key cache {self._directory} can't be locked ({reason})")
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _make_directory(self) -> None:
+        if not self._directory.is_absolute():
+            raise OSError(errno.ENOENT, "there is no home directory")
+        missing = [p for p in (self._directory, *self._directory.parents) if not p.exists()]
+        for path in reversed(missing):
+            path.mkdir(mode=0o700, exist_ok=True)
+        if not self._directory.is_dir():
+            raise OSError(errno.ENOTDIR, "it is no directory")
+
+    def _put_aside(self, reason: str) -> None:
+        aside = self._path.with_suffix(".bad")
+        moved = f"; it was moved to {aside.name}"
+        try:
+            self._path.replace(aside)
+            if not aside.is_symlink():
+                aside.chmod(0o600)
+        except OSError:
+            moved = ""
+        warnings.warn(
+            f"the key cache {self._path} is not used, because {reason}{moved}. "
+            "The key is asked of Keystone again.",
+            ToastBotoWarning,
+            stacklevel=2,
+        )
+
+    def _warn(self, text: str) -> None:
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{text}. Every process now has to ask Keystone for the key. Let TOAST_CACHE_DIR "
+                "name a directory that can be written, or set TOAST_CACHE=memory.",
+                ToastBotoWarning,
+                stacklevel=2,
+            )
+
+
+def _read_private(path: Path) -> bytes:
+    """The bytes of a file that nobody else could have written or read.
+
+    Raises:
+        OSError: it can't be opened.
+        ValueError: it can't be trusted; the text says why.
+    """
+    if path.is_symlink():
+        raise ValueError("it is a symbolic link")
+    # Not to wait for a pipe's other end, and not to follow a link that came this very moment.
+    flags = os.O_RDONLY
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    descriptor = os.open(path, flags)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("it is no regular file")
+        if hasattr(os, "geteuid"):  # elsewhere than POSIX the profile folder's rights protect it
+            if found.st_uid != os.geteuid():
+                raise ValueError("it belongs to another user")
+            if found.st_mode & 0o077:
+                raise ValueError(f"others may read it (mode {stat.S_IMODE(found.st_mode):o})")
+        if found.st_size > _MAX_BYTES:
+            raise ValueError("it is too large")
+        return os.read(descriptor, _MAX_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    import tempfile  # noqa: PLC0415 - only a write pays for it
+
+    # mkstemp makes the file with mode 0600, so that there is no moment at which others can read it.
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.stem}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
