@@ -103,3 +103,14 @@ def test_session_takes_boto3s_parameters_in_its_order(tenancy: Tenancy) -> None:
     )
     assert session.region_name == "KR1"
     session.client("s3").list_buckets()
+
+
+def test_session_module() -> None:
+    """`toast_boto.session` holds our Session, and what else boto3.session does."""
+    import boto3.session
+
+    import toast_boto.session
+
+    module: Any = toast_boto.session
+    assert module.Session is toast_boto.Session
+    assert module.UnknownServiceError is boto3.session.UnknownServiceError

@@ -164,6 +164,28 @@ def test_many_threads_make_one_login(toast_environment: Tenancy) -> None:
     assert watch.identity() == ["login", "list", "create", "list"]
 
 
+def test_many_processes_make_one_login(toast_environment: Tenancy) -> None:
+    """Six processes, cold and at once: one login, one list, one create, and one key for all."""
+    watch = Watch(toast_environment.cloud)
+    script = (
+        "import sys, toast_boto; session = toast_boto.Session(); sys.stdin.readline()\n"
+        "session.client('s3').list_buckets(); print(session.get_credentials().access_key)"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(6)
+    ]
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("\n")
+        process.stdin.flush()
+    used = {process.communicate(timeout=60)[0].strip() for process in processes}
+    assert used == {toast_environment.list_keys()[0]["access"]}
+    assert watch.identity() == ["login", "list", "create", "list"]
+
+
 def test_explicit_keys_are_used_as_given(toast_environment: Tenancy) -> None:
     """aws_access_key_id= wins over the login, of a client and of a session; nobody is asked."""
     key = toast_environment.create_key()
