@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import requests
 
+from toast_boto.errors import ToastBotoWarning
 from toast_boto.sandbox import Request, Sandbox
 
 _numbers = itertools.count(1)
@@ -231,6 +232,11 @@ GOOD_LOGIN = (
     b'{"access": {"token": {"id": "t", "expires": "2099-01-01T00:00:00Z", "tenant": '
     b'{"id": "x", "name": "x"}}, "user": {"id": "u", "name": "u"}, "serviceCatalog": []}}',
 )
+
+
+def count_ours(warned: Iterable[Any]) -> int:
+    """How many of the recorded warnings are ours; older botocores add some of Python's."""
+    return sum(issubclass(warning.category, ToastBotoWarning) for warning in warned)
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> bool:

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError, CredentialRetrievalError
 from keystoneauth1.identity import v2, v3
 
 import toast_boto
-from tests.support import Tenancy, Watch, set_settings
+from tests.support import Tenancy, Watch, count_ours, set_settings
 
 
 def access_of(session: Any) -> str:
@@ -395,7 +395,7 @@ def test_no_home_directory(toast_environment: Tenancy, monkeypatch: pytest.Monke
     monkeypatch.setenv("AWS_CONFIG_FILE", "~nobody-has-this-home/config")
     with pytest.warns(toast_boto.ToastBotoWarning, match="no home directory") as warned:
         use(toast_boto.Session())
-    assert len(warned) == 1
+    assert count_ours(warned) == 1
 
 
 def test_credentials_show_no_secret(tenancy: Tenancy) -> None:
