@@ -50,7 +50,7 @@ class Sandbox:
     Use it as a context manager. There are two users, ``alice@example.com``, who belongs to the
     tenants ``photos`` and ``backups``, and ``bob@example.com``, who belongs to ``other``. The
     regions KR1 and KR2 have storage of their own. Objects are kept in memory; everything is gone
-    when it stops, and no later than a second after this process has died.
+    when it stops, and soon after this process has died: the servers look for it twice a second.
 
     Args:
         quota: how many keys a user may have for one tenant.
