@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from ._cache import Entry, FileCache, MemoryCache, entry_name
 from ._keys import CreateRefused, EC2Key, usable
+from ._settings import Settings
 from .errors import ConfigurationError, KeyQuotaError, ToastBotoError, ToastBotoWarning
 
 QUOTA = 3  # keys of one user for one tenant, says the service's documentation
@@ -208,7 +209,7 @@ class Broker:
             )
 
 
-def make_broker(settings: Any) -> Broker:
+def make_broker(settings: Settings) -> Broker:
     """The broker that the settings ask for; asks nobody, reads nothing."""
 
     def connect() -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ._clouds import CLOUDS, is_loopback, normalised_url
+from ._clouds import CLOUDS, http_host, is_loopback, normalised_url
 from ._options import OPTIONS, Option, Value
 from .errors import ConfigurationError
 
@@ -25,13 +25,8 @@ def normalised(url: Value) -> str:
     Raises:
         ConfigurationError: it is no http(s) URL.
     """
-    text = str(url.value).strip()
-    try:
-        parts = urlsplit(text)
-        if parts.scheme.lower() in ("http", "https") and parts.hostname:
-            return normalised_url(text)
-    except ValueError:
-        pass
+    if http_host(str(url.value)):
+        return normalised_url(str(url.value))
     raise ConfigurationError(
         f"the identity URL ({url.source}) is no http(s) URL. One is {CLOUDS['nhn'].auth_url}"
     )
@@ -66,14 +61,9 @@ def check_http(
     Raises:
         ConfigurationError: it is no URL, or plain http to another host than this one.
     """
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname if parts.port != 0 else None
-    except ValueError:
-        host = None
-    if not host or parts.scheme.lower() not in ("http", "https"):
+    if not http_host(url):
         raise ConfigurationError(f"the {what} {url!r} ({source}) is no http(s) URL")
-    if parts.scheme.lower() == "https" or allow_http or is_loopback(host):
+    if allow_http or is_loopback(url) or urlsplit(url.strip()).scheme.lower() == "https":
         return
     if normalised_url(url) in map(normalised_url, known):
         return

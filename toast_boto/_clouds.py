@@ -104,8 +104,19 @@ def normalised_url(url: str) -> str:
     return f"{scheme}://{host}{port}{parts.path.rstrip('/')}"
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this very machine."""
+def http_host(url: str) -> str | None:
+    """The host of an http(s) URL, None for what is no such URL."""
+    try:
+        parts = urlsplit(url.strip())
+        usable = parts.scheme.lower() in ("http", "https") and parts.port != 0
+        return parts.hostname if usable else None
+    except ValueError:  # of a port or an address that can't be one
+        return None
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the host of an http(s) URL is this very machine."""
+    host = http_host(url) or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     import ipaddress  # noqa: PLC0415 - few URLs have an address

@@ -225,7 +225,7 @@ class _BoundedAdapter(session.TCPKeepAliveAdapter):
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         kwargs["timeout"] = self._timeouts
-        if is_loopback(urlsplit(request.url).hostname or ""):
+        if is_loopback(request.url):
             kwargs["proxies"] = {}  # a proxy of the environment would get the password to read
         return super().send(request, *args, **kwargs)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from botocore import UNSIGNED
 from botocore.config import Config
@@ -91,7 +90,7 @@ class Pins:
         pins: dict[str, Any] = {"s3": s3}
         if config.signature_version is not UNSIGNED:
             pins["signature_version"] = "s3v4"
-        if config.proxies is None and is_loopback(urlsplit(url).hostname or ""):
+        if config.proxies is None and is_loopback(url):
             pins["proxies"] = {}  # a proxy of the environment can't reach this machine
         return config.merge(Config(**pins))
 

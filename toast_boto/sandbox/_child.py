@@ -56,7 +56,9 @@ def start(options: dict[str, Any], directory: Path) -> dict[str, Any]:
     (directory / "keystone").mkdir()
     scheme = options["scheme"]  # of the catalogue; all URLs are served by both
     keystone = Keystone(directory / "keystone", urls["keystone", scheme], options["token_lifetime"])
-    made = _populate(keystone, {region: urls[region, scheme] for region in REGIONS})
+    service_password = secrets.token_urlsafe(16)
+    _add_swift(keystone, service_password, {region: urls[region, scheme] for region in REGIONS})
+    users, tenants = _add_users(keystone)
     identity = RequestLog(IdentityV2(keystone.app, options["quota"]), "keystone", log)
     _serve_both(sockets, "keystone", identity, context)
 
@@ -68,10 +70,11 @@ def start(options: dict[str, Any], directory: Path) -> dict[str, Any]:
     for kind, sock in back_ends.items():
         serve(sock, swift.server(kind))
     for region, prefix in REGIONS.items():
-        proxy = swift.proxy(region, prefix, urls["keystone", "http"], made.pop(f"swift-{region}"))
+        proxy = swift.proxy(region, prefix, urls["keystone", "http"], service_password)
         _serve_both(sockets, region, RequestLog(proxy, region, log), context)
     return {
-        **made,
+        "users": users,
+        "tenants": tenants,
         "ca_bundle": str(ca_bundle),
         "requests_log": str(log),
         "auth_urls": {s: urls["keystone", s] for s in ("http", "https")},
@@ -86,9 +89,8 @@ def _serve_both(sockets: dict[Any, Any], service: str, app: Any, context: Any) -
     serve(TLSListener(sockets[service, "https"], context), https(app))
 
 
-def _populate(keystone: Keystone, endpoint_urls: dict[str, str]) -> dict[str, Any]:
-    service_password = secrets.token_urlsafe(16)
-    service_user = keystone.create_user("swift", service_password)
+def _add_swift(keystone: Keystone, password: str, endpoint_urls: dict[str, str]) -> None:
+    service_user = keystone.create_user("swift", password)
     keystone.grant(service_user, keystone.create_project("service"), "admin", "service")
     keystone.add_object_store(
         {
@@ -96,8 +98,11 @@ def _populate(keystone: Keystone, endpoint_urls: dict[str, str]) -> dict[str, An
             for region, prefix in REGIONS.items()
         }
     )
-    tenants = {name: keystone.create_project(name) for name in ("photos", "backups", "other")}
-    tenants["disabled"] = keystone.create_project("disabled")
+
+
+def _add_users(keystone: Keystone) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    names = ("photos", "backups", "other", "disabled")
+    tenants = {name: keystone.create_project(name) for name in names}
     users = {}
     for name, own in (
         ("alice@example.com", ("photos", "backups", "disabled")),
@@ -115,11 +120,7 @@ def _populate(keystone: Keystone, endpoint_urls: dict[str, str]) -> dict[str, An
     }
     keystone.call("PATCH", f"/v3/projects/{tenants['disabled']}", {"project": {"enabled": False}})
     users["admin"] = {"id": "", "password": keystone.admin_password}
-    return {
-        "users": users,
-        "tenants": tenants,
-        **{f"swift-{region}": service_password for region in REGIONS},
-    }
+    return users, tenants
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -102,9 +103,9 @@ class Keystone:
         headers = {"X-Auth-Token": self._token}
         return self._client.open(path, method=method, json=body, headers=headers)
 
-    def create_project(self, name: str, enabled: bool = True) -> str:
+    def create_project(self, name: str) -> str:
         """Create a tenant; answers its ID."""
-        project = {"name": name, "domain_id": "default", "enabled": enabled}
+        project = {"name": name, "domain_id": "default"}
         return str(self.call("POST", "/v3/projects", {"project": project})["project"]["id"])
 
     def create_user(self, name: str, password: str, enabled: bool = True) -> str:
@@ -114,9 +115,13 @@ class Keystone:
 
     def grant(self, user_id: str, project_id: str, *roles: str) -> None:
         """Give a user roles on a tenant."""
-        ids = {role["name"]: role["id"] for role in self.call("GET", "/v3/roles")["roles"]}
         for role in roles:
-            self.call("PUT", f"/v3/projects/{project_id}/users/{user_id}/roles/{ids[role]}")
+            role_id = self._role_ids[role]
+            self.call("PUT", f"/v3/projects/{project_id}/users/{user_id}/roles/{role_id}")
+
+    @functools.cached_property
+    def _role_ids(self) -> dict[str, str]:
+        return {role["name"]: role["id"] for role in self.call("GET", "/v3/roles")["roles"]}
 
     def add_object_store(self, endpoints: Mapping[str, str]) -> None:
         """Put Swift's public URLs into the catalogue, by region."""
