@@ -19,7 +19,7 @@ _KEPT = ("TOAST_BOTO_SANDBOX_PYTHON",)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need servers."""
     for item in items:
-        if "cloud" in getattr(item, "fixturenames", ()):
+        if {"cloud", "strict_cloud"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.sandbox)
 
 
@@ -43,6 +43,26 @@ def _cloud() -> Iterator[Sandbox]:
         patch.delenv("REQUESTS_CA_BUNDLE", raising=False)
         with Sandbox() as cloud:
             yield cloud
+
+
+@pytest.fixture(scope="session")
+def _strict_cloud() -> Iterator[Sandbox]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+        with Sandbox(secret_cache=0) as cloud:
+            yield cloud
+
+
+@pytest.fixture
+def strict_cloud(_strict_cloud: Sandbox) -> Sandbox:
+    """A Swift that remembers no secrets: a key that was deleted is dead at once."""
+    return _strict_cloud
+
+
+@pytest.fixture
+def strict_tenancy(strict_cloud: Sandbox) -> Tenancy:
+    """A new user of that cloud, and no key yet."""
+    return Tenancy.create(strict_cloud)
 
 
 @pytest.fixture

@@ -49,9 +49,17 @@ class Administrator:
         user = {"name": name, "password": password, "domain_id": "default"}
         return str(self.call("POST", "/users", {"user": user})["user"]["id"])
 
-    def grant(self, user_id: str, tenant_id: str) -> None:
+    def grant(self, user_id: str, tenant_id: str, role: str = "member") -> None:
+        """Give a user a role; ``member`` is one that S3 needs."""
+        self._role("PUT", user_id, tenant_id, role)
+
+    def revoke(self, user_id: str, tenant_id: str, role: str = "member") -> None:
+        """Take it away again."""
+        self._role("DELETE", user_id, tenant_id, role)
+
+    def _role(self, method: str, user_id: str, tenant_id: str, role: str) -> None:
         roles = {r["name"]: r["id"] for r in self.call("GET", "/roles")["roles"]}
-        self.call("PUT", f"/projects/{tenant_id}/users/{user_id}/roles/{roles['member']}")
+        self.call(method, f"/projects/{tenant_id}/users/{user_id}/roles/{roles[role]}")
 
 
 def login_v3(cloud: Sandbox, name: str, password: str, project: str) -> str:
@@ -132,6 +140,18 @@ class Tenancy:
         path = f"/users/{self.user_id}/credentials/OS-EC2"
         body = {"tenant_id": tenant_id or self.tenant_id}
         return dict(self.admin.call("POST", path, body)["credential"])
+
+    def delete_key(self, access: str) -> None:
+        """Delete a key behind toast_boto's back, as somebody does in the console."""
+        path = f"/users/{self.user_id}/credentials/OS-EC2/{access}"
+        self.admin.call("DELETE", path)
+
+    def delete_all_keys(self) -> list[str]:
+        """Delete every key of the user; answers their names."""
+        gone = [key["access"] for key in self.list_keys()]
+        for access in gone:
+            self.delete_key(access)
+        return gone
 
 
 def set_settings(monkeypatch: pytest.MonkeyPatch, tenancy: Tenancy, cache: Path) -> None:

@@ -14,9 +14,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.exceptions import ClientError
 
 import toast_boto
-from tests.support import wait_until
+from tests.support import Tenancy, wait_until
 from toast_boto.sandbox import Sandbox, SandboxError
 from toast_boto.sandbox._process import PYTHON_VARIABLE
 
@@ -270,3 +271,36 @@ def test_terminated_command_line() -> None:
         assert process.wait(30) == 128 + 15
     assert not alive(int(pid))
     assert not Path(ca_bundle).parent.exists()
+
+
+def test_keystone_can_be_stopped(strict_tenancy: Tenancy) -> None:
+    """Keystone alone is stopped, on both ports, and started again with all that it knew."""
+    cloud = strict_tenancy.cloud
+    key = strict_tenancy.create_key()
+    cloud.stop_keystone()
+    cloud.stop_keystone()
+    try:
+        for scheme in ("http", "https"):
+            assert not listening(cloud.urls(scheme).auth_url)
+            assert listening(cloud.urls(scheme).endpoint_urls["KR1"])
+    finally:
+        cloud.start_keystone()
+    assert listening(cloud.urls("http").auth_url)
+    assert [k["access"] for k in strict_tenancy.list_keys()] == [key["access"]]
+    with pytest.raises(SandboxError, match="does not run"):
+        Sandbox().stop_keystone()
+
+
+def test_secrets_are_remembered_for_a_while(tenancy: Tenancy, strict_tenancy: Tenancy) -> None:
+    """A key that was deleted goes on working as long as Swift remembers it: 60 s, or not at all."""
+    for own, works in ((tenancy, True), (strict_tenancy, False)):
+        key = own.create_key()
+        given = {"aws_access_key_id": key["access"], "aws_secret_access_key": key["secret"]}
+        s3 = toast_boto.Session(**own.options()).client("s3", **given)
+        s3.list_buckets()
+        own.delete_all_keys()
+        if works:
+            s3.list_buckets()
+            continue
+        with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+            s3.list_buckets()

@@ -1,7 +1,8 @@
 """The sandbox's child process: Keystone and Swift on one eventlet hub.
 
 Reads its options as one JSON object from standard input, answers what it made as one line of JSON
-on standard output, and serves until it is told to stop or its parent is gone.
+on standard output, and serves until it is told to stop (SIGTERM) or its parent is gone. SIGUSR1
+stops Keystone alone, and SIGUSR2 starts it again.
 """
 
 from __future__ import annotations
@@ -26,21 +27,19 @@ from toast_boto.sandbox._keystone import Keystone  # noqa: E402
 from toast_boto.sandbox._serve import (  # noqa: E402
     PortTaken,
     RequestLog,
-    TLSListener,
-    https,
+    Server,
     listen,
-    serve,
     tls_context,
 )
 from toast_boto.sandbox._swift import Swift  # noqa: E402
 from toast_boto.sandbox._tls import write_certificates  # noqa: E402
 
 REGIONS = {"KR1": "AUTH_", "KR2": "KR2_"}  # account prefixes, which keep the regions' storage apart
-_PARENT_CHECK_SECONDS = 0.5
+_CHECK_SECONDS = 0.25
 
 
-def start(options: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Start every server; answers the URLs, users and tenants."""
+def start(options: dict[str, Any], directory: Path) -> tuple[dict[str, Any], list[Server]]:
+    """Start every server; answers the URLs, users and tenants, and the servers of Keystone."""
     ca_bundle, certificate = write_certificates(directory)
     os.environ["REQUESTS_CA_BUNDLE"] = str(ca_bundle)  # Swift asks Keystone by its public URL
     context = tls_context(certificate)
@@ -60,7 +59,7 @@ def start(options: dict[str, Any], directory: Path) -> dict[str, Any]:
     _add_swift(keystone, service_password, {region: urls[region, scheme] for region in REGIONS})
     users, tenants = _add_users(keystone)
     identity = RequestLog(IdentityV2(keystone.app, options["quota"]), "keystone", log)
-    _serve_both(sockets, "keystone", identity, context)
+    identity_servers = _serve_both(sockets, "keystone", identity, context)
 
     (directory / "swift").mkdir()
     back_ends = {kind: listen(0) for kind in ("account", "container", "object")}
@@ -68,11 +67,12 @@ def start(options: dict[str, Any], directory: Path) -> dict[str, Any]:
         directory / "swift", {kind: sock.getsockname()[1] for kind, sock in back_ends.items()}
     )
     for kind, sock in back_ends.items():
-        serve(sock, swift.server(kind))
+        Server(sock, swift.server(kind))
     for region, prefix in REGIONS.items():
-        proxy = swift.proxy(region, prefix, urls["keystone", "http"], service_password)
+        keystone_url = urls["keystone", "http"]
+        proxy = swift.proxy(region, prefix, keystone_url, service_password, options["secret_cache"])
         _serve_both(sockets, region, RequestLog(proxy, region, log), context)
-    return {
+    made = {
         "users": users,
         "tenants": tenants,
         "ca_bundle": str(ca_bundle),
@@ -82,11 +82,12 @@ def start(options: dict[str, Any], directory: Path) -> dict[str, Any]:
             s: {region: urls[region, s] for region in REGIONS} for s in ("http", "https")
         },
     }
+    return made, identity_servers
 
 
-def _serve_both(sockets: dict[Any, Any], service: str, app: Any, context: Any) -> None:
-    serve(sockets[service, "http"], app)
-    serve(TLSListener(sockets[service, "https"], context), https(app))
+def _serve_both(sockets: dict[Any, Any], service: str, app: Any, context: Any) -> list[Server]:
+    plain = Server(sockets[service, "http"], app)
+    return [plain, Server(sockets[service, "https"], app, context)]
 
 
 def _add_swift(keystone: Keystone, password: str, endpoint_urls: dict[str, str]) -> None:
@@ -132,17 +133,31 @@ def main() -> None:
         shutil.rmtree(directory, ignore_errors=True)
         os._exit(0)
 
+    keystone_wanted = True
+
+    def want_keystone(number: int, _frame: object) -> None:
+        nonlocal keystone_wanted
+        keystone_wanted = number == signal.SIGUSR2
+
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGUSR1, want_keystone)
+    signal.signal(signal.SIGUSR2, want_keystone)
+    identity_servers: list[Server] = []
     logging.disable(logging.WARNING)
     try:
-        ready = start(options, directory)
+        ready, identity_servers = start(options, directory)
     except PortTaken as error:
         ready = {"error": str(error)}
     eventlet.debug.hub_exceptions(False)  # a client that breaks off a handshake is no news
     sys.stdout.write(f"{json.dumps(ready)}\n")
     sys.stdout.flush()
     while os.getppid() == parent:
-        eventlet.sleep(_PARENT_CHECK_SECONDS)
+        for server in identity_servers:
+            if keystone_wanted:
+                server.start()
+            else:
+                server.stop()
+        eventlet.sleep(_CHECK_SECONDS)
     stop()
 
 

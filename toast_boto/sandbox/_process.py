@@ -8,6 +8,8 @@ import json
 import os
 import select
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -147,6 +149,21 @@ class ServerProcess:
             environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
         return environ
 
+    def switch_keystone(self, port: int, on: bool) -> None:
+        """Stop or start Keystone alone, and wait until that is seen on its port.
+
+        Raises:
+            SandboxError: the servers do not run, or it took too long.
+        """
+        if not self.running:
+            raise SandboxError(_NOT_RUNNING)
+        os.kill(self._process.pid, signal.SIGUSR2 if on else signal.SIGUSR1)  # type: ignore[union-attr]
+        deadline = time.monotonic() + _STOP_SECONDS
+        while _listens(port) != on:
+            if time.monotonic() > deadline:
+                raise SandboxError(f"Keystone did not {'start' if on else 'stop'}")
+            time.sleep(0.05)
+
     def stop(self) -> None:
         """Stop the servers and remove every file of theirs. Stopping twice is harmless."""
         process, self._process = self._process, None
@@ -178,6 +195,14 @@ def _read_line(descriptor: int, seconds: float) -> bytes:
             return b""
         line += chunk
     return line
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _tail(log: Path, lines: int = 15) -> str:

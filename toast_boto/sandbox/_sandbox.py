@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from toast_boto.sandbox._process import SandboxError, ServerProcess, is_foreign
 
@@ -57,6 +58,8 @@ class Sandbox:
         swift_port: port of KR1's S3 endpoint; 0 lets the system choose.
         keystone_port: port of the identity service; 0 lets the system choose.
         token_lifetime: of an identity token, in seconds.
+        secret_cache: how long Swift remembers the secret of a key, in seconds: so long does a
+            deleted key go on working. 60 is Swift's own default; 0 asks Keystone at each request.
         scheme: ``https``, with a certificate made at start, or ``http``: that of ``auth_url``,
             ``endpoint_url``, the catalogue and the chosen ports. Both are always served.
         python: interpreter that runs the servers, 3.11 or newer, with toast_boto and its extra
@@ -71,6 +74,7 @@ class Sandbox:
         swift_port: int = 0,
         keystone_port: int = 0,
         token_lifetime: int = 3600,
+        secret_cache: int = 60,
         scheme: str = "https",
         python: str | None = None,
     ) -> None:
@@ -80,6 +84,7 @@ class Sandbox:
             "quota": quota,
             "scheme": scheme,
             "token_lifetime": token_lifetime,
+            "secret_cache": secret_cache,
             "ports": {"KR1": swift_port, "keystone": keystone_port},
         }
         self._scheme = scheme
@@ -99,6 +104,25 @@ class Sandbox:
     def stop(self) -> None:
         """Stop the servers and remove every file of theirs. Stopping twice is harmless."""
         self._servers.stop()
+
+    def stop_keystone(self) -> None:
+        """Stop Keystone and leave Swift running, as in an outage; its ports refuse connections.
+
+        Raises:
+            SandboxError: the servers do not run.
+        """
+        self._servers.switch_keystone(self._keystone_port(), on=False)
+
+    def start_keystone(self) -> None:
+        """Start Keystone again, on its ports, with all that it knew.
+
+        Raises:
+            SandboxError: the servers do not run.
+        """
+        self._servers.switch_keystone(self._keystone_port(), on=True)
+
+    def _keystone_port(self) -> int:
+        return urlsplit(self.urls("https").auth_url).port or 0
 
     def __enter__(self) -> Sandbox:
         return self.start()

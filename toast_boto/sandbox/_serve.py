@@ -101,19 +101,46 @@ def https(app: WSGIApp) -> WSGIApp:
     return middleware
 
 
-def serve(sock: Any, app: WSGIApp) -> None:
-    """Serve ``app`` on ``sock`` for as long as the process lives, as Swift's own runner does."""
-    with warnings.catch_warnings():
-        # Swift needs header names as they were stored, else metadata comes back capitalised.
-        warnings.filterwarnings("ignore", message="capitalize_response_headers is disabled")
-        eventlet.spawn(
-            eventlet.wsgi.server,
-            sock,
-            app,
-            log_output=False,
-            protocol=SwiftHttpProtocol,
-            capitalize_response_headers=False,
-            socket_timeout=120,
-            debug=False,
-        )
-        eventlet.sleep(0)
+class Server:
+    """One application on one port, which can be stopped and started again.
+
+    Args:
+        sock: the listening socket.
+        app: the application.
+        context: for HTTPS; None for HTTP.
+    """
+
+    def __init__(self, sock: Any, app: WSGIApp, context: Any = None) -> None:
+        self._sock = sock
+        self._port = sock.getsockname()[1]
+        self._app = https(app) if context else app
+        self._context = context
+        self._thread: Any = None
+        self.start()
+
+    def start(self) -> None:
+        """Serve, on the port that it had before."""
+        if self._thread is not None:
+            return
+        sock = self._sock or listen(self._port)
+        listener = TLSListener(sock, self._context) if self._context else sock
+        with warnings.catch_warnings():
+            # Swift needs header names as they were stored, else metadata comes back capitalised.
+            warnings.filterwarnings("ignore", message="capitalize_response_headers is disabled")
+            self._thread = eventlet.spawn(
+                eventlet.wsgi.server,
+                listener,
+                self._app,
+                log_output=False,
+                protocol=SwiftHttpProtocol,
+                capitalize_response_headers=False,
+                socket_timeout=120,
+                debug=False,
+            )
+            eventlet.sleep(0)
+
+    def stop(self) -> None:
+        """Close the port and every idle connection; what is being answered is finished."""
+        if self._thread is not None:
+            self._thread.kill()  # eventlet's server closes its socket on the way out
+            self._thread = self._sock = None

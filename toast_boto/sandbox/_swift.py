@@ -62,6 +62,8 @@ s3_acl = false
 use = egg:swift#s3token
 auth_uri = {auth_url}/v3
 reseller_prefix = {prefix}
+secret_cache_duration = {secret_cache}
+http_timeout = 60
 {service_user}
 
 [filter:keystoneauth]
@@ -148,7 +150,9 @@ class Swift:
         )
         return self._load(f"{kind}-server", text)
 
-    def proxy(self, region: str, prefix: str, auth_url: str, password: str) -> Any:
+    def proxy(
+        self, region: str, prefix: str, auth_url: str, password: str, secret_cache: int
+    ) -> Any:
         """The proxy of one region.
 
         Args:
@@ -156,6 +160,7 @@ class Swift:
             prefix: what account names begin with; a prefix of its own keeps regions apart.
             auth_url: Keystone, without the version.
             password: of the service user ``swift``.
+            secret_cache: how long the secret of a key is remembered, in seconds; 0: not at all.
         """
         text = _PROXY_CONF.format(
             swift_dir=self._directory,
@@ -163,6 +168,7 @@ class Swift:
             region=region,
             prefix=prefix,
             auth_url=auth_url,
+            secret_cache=secret_cache,
             service_user=_SERVICE_USER.format(auth_url=auth_url, password=password),
         )
         for name in _PLAIN_FILTERS.split():
