@@ -15,6 +15,7 @@ _CHOICES = {
     "key_policy": ("reuse-or-create", "reuse"),
     "addressing_style": ("path", "virtual", "auto"),
 }
+_LONGEST_SECONDS = 3600.0
 _YES = ("1", "true", "yes", "on")
 _NO = ("0", "false", "no", "off")
 
@@ -115,6 +116,24 @@ def split_cache(values: dict[str, Value]) -> None:
     if cache.rank <= values["cache_dir"].rank:
         values["cache_dir"] = cache
     values["cache"] = cache._replace(value="file")
+
+
+def seconds(found: Value, option: Option) -> float:
+    """A time that can be waited for.
+
+    Raises:
+        ConfigurationError: it is none, or longer than an hour.
+    """
+    try:
+        value = float(found.value)
+    except ValueError:
+        value = 0.0
+    if 0 < value <= _LONGEST_SECONDS:
+        return value
+    raise ConfigurationError(
+        f"{option.title}: {found.value!r} ({found.source}) is no number of seconds from 0 to "
+        f"{_LONGEST_SECONDS:g}"
+    )
 
 
 def boolean(found: Value, option: Option) -> bool:

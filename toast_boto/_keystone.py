@@ -1,29 +1,34 @@
 """Talks to Keystone: login, and the list, create and delete of EC2 credentials.
 
-The only module that imports keystoneauth1, and it is imported only when Keystone must be asked.
-Every exception of keystoneauth1, requests and urllib3 becomes one of :mod:`toast_boto.errors`;
-none of theirs is chained, for an HTTP error of keystoneauth1 holds the request, and with it the
-password.
+Imported only when Keystone must be asked. Every exception of keystoneauth1, requests and urllib3
+becomes one of :mod:`toast_boto.errors`; none of theirs is chained, for an HTTP error of
+keystoneauth1 holds the request, and with it the password.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
+import random
 import re
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import requests
 from keystoneauth1 import exceptions, session
 from keystoneauth1.identity import v2, v3
 
-from ._clouds import is_loopback
-from ._failures import NETWORK_HINT, URL_HINT, Failures
+from ._failures import Failures
 from ._keys import EC2Key
+from ._replies import check_no_redirect, endpoints_of, json_of, retry_after, translated
 from ._settings import Settings
+from ._transport import BoundedSession, TimeUp, call_within
 
-CONNECT_SECONDS = 10
-READ_SECONDS = 30
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 30.0
+TRIES = 5
+_FIRST_PAUSE_SECONDS = 0.5
 _T = TypeVar("_T")
 _VERSION = re.compile(r"/v\d+(\.\d+)?$")
 
@@ -46,23 +51,32 @@ class Login:
 class Keystone:
     """One identity service, logged in to by one login; a context manager that holds a connection.
 
+    What fails in a way that may pass is tried again, up to :data:`TRIES` times, with pauses that
+    double and vary; a key is never made twice that way. Whatever happens, all that is asked of one
+    such object is over within its total time.
+
     Args:
         settings: with a whole login.
-        timeouts: how long to wait for a connection and for an answer, in seconds.
+        at_most: a total time shorter than the settings', in seconds, counted from now.
+        timeouts: how long to wait for a connection and for more of an answer, in seconds.
+        sleep: waits so many seconds.
     """
 
     def __init__(
         self,
         settings: Settings,
+        at_most: float = math.inf,
         timeouts: tuple[float, float] = (CONNECT_SECONDS, READ_SECONDS),
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._settings = settings
         self._timeouts = timeouts
+        self._total_seconds = min(at_most, settings.identity_timeout)
+        self._deadline = time.monotonic() + self._total_seconds
+        self._sleep = sleep
         self._url = settings.auth_url
         self._failures = Failures(settings)
-        self._http = requests.Session()
-        self._http.mount("https://", _BoundedAdapter(timeouts))
-        self._http.mount("http://", _BoundedAdapter(timeouts))
+        self._http = BoundedSession(timeouts, self._deadline)
         self._given_plugin = settings["auth"] is not None
         plugin = settings["auth"].value if settings["auth"] else self._password_plugin()
         self._plugin: Any = plugin
@@ -110,13 +124,16 @@ class Keystone:
     def _log_in(self) -> Login:
         access = getattr(self._plugin, "get_access", lambda _: None)(self._session)
         user_id = self._session.get_user_id()
-        if not user_id:
+        if not user_id or not isinstance(user_id, str):
             raise ValueError("it names no user (access.user.id), whose keys are to be asked for")
+        tenant_id = self._session.get_project_id() or ""
+        if not isinstance(tenant_id, str):
+            raise ValueError("the tenant's ID (access.token.tenant.id) is no text")
         if self._given_plugin and not _VERSION.search(self._url):
             # A plugin may know only the unversioned URL; the version is that of its token.
             self._url += "/v2.0" if getattr(access, "version", "v3") == "v2.0" else "/v3"
-        endpoints = {} if access is None else _endpoints(access)
-        return Login(user_id, self._session.get_project_id() or "", endpoints)
+        endpoints = {} if access is None else endpoints_of(access)
+        return Login(user_id, tenant_id, endpoints)
 
     def list_keys(self) -> list[EC2Key]:
         """Every key of the user, of all tenants; one request.
@@ -126,7 +143,7 @@ class Keystone:
         url = self._keys_url()
 
         def call() -> list[EC2Key]:
-            fields = _json(self._session.get(url, log=False))
+            fields = json_of(self._session.get(url, log=False))
             if not isinstance(fields, dict) or not isinstance(fields.get("credentials"), list):
                 raise ValueError("there is no list named credentials in it")
             return [EC2Key.from_json(key) for key in fields["credentials"]]
@@ -141,19 +158,20 @@ class Keystone:
 
         Raises:
             CreateRefused: Keystone answered that it will not.
+            IdentityUnavailableError: it is not known whether it did: the list will tell.
             others: as :meth:`login`.
         """
         url = self._keys_url()
 
         def call() -> EC2Key:
             body = {"tenant_id": tenant_id}
-            fields = _json(self._session.post(url, json=body, log=False, connect_retries=0))
+            fields = json_of(self._session.post(url, json=body, log=False, connect_retries=0))
             if not isinstance(fields, dict):
                 raise ValueError("it is no JSON object")
             key = fields.get("credential", fields.get("credentials"))
             return EC2Key.from_json(key[0] if isinstance(key, list) and key else key)
 
-        return self._ask("the making of a key", self._failures.create_refused, call)
+        return self._ask("the making of a key", self._failures.create_refused, call, tries=1)
 
     def delete_key(self, access: str) -> bool:
         """Delete a key; False when Keystone knows none of that name (any more).
@@ -166,7 +184,7 @@ class Keystone:
             response = self._session.delete(url, log=False, raise_exc=False)
             if response.status_code >= 400 and response.status_code != 404:
                 raise exceptions.from_response(response, "DELETE", url)
-            _no_redirect(response)
+            check_no_redirect(response)
             return bool(response.status_code != 404)
 
         return self._ask("the deletion of a key", self._failures.refused, call)
@@ -175,110 +193,47 @@ class Keystone:
         user_id = quote(self.login().user_id, safe="")
         return f"{self._url}/users/{user_id}/credentials/OS-EC2"
 
+    def pause(self, attempt: int, at_least: float = 0.0) -> bool:
+        """Wait before trying again; False, at once, when it makes no sense any more.
+
+        Args:
+            attempt: how many tries there have been.
+            at_least: so many seconds, because the server asked for it.
+        """
+        longest = _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)
+        seconds = max(at_least, longest * random.uniform(0.5, 1.0))  # noqa: S311 - no secret of it
+        if attempt >= TRIES or time.monotonic() + seconds >= self._deadline:
+            return False
+        self._sleep(seconds)
+        return True
+
     def _ask(
-        self, what: str, refused: Callable[[int, str], Exception], call: Callable[[], _T]
+        self,
+        what: str,
+        refused: Callable[[int, str], Exception],
+        call: Callable[[], _T],
+        tries: int = TRIES,
     ) -> _T:
-        """Call, and raise one of our errors for whatever goes wrong."""
-        try:
-            return call()
-        except Exception as error:
-            failure = self._translated(what, refused, error)
-        # Outside of the handler: so theirs, which may hold the password, is not even the context.
+        """Call, and raise one of our errors for whatever goes wrong for good."""
+        started = time.monotonic()
+        for attempt in itertools.count(1):
+            try:
+                return call_within(self._deadline - time.monotonic(), call)
+            except Exception as error:
+                failure = self._translated(what, refused, error)
+                at_least = retry_after(error)
+            # Outside of the handler: so theirs, which may hold the password, is not the context.
+            if at_least is None or attempt >= tries or not self.pause(attempt, at_least):
+                break
+        if attempt > 1:
+            seconds = time.monotonic() - started
+            failure = type(failure)(f"{failure} It was tried {attempt} times in {seconds:.1f} s.")
         raise failure
 
     def _translated(
         self, what: str, refused: Callable[[int, str], Exception], error: Exception
     ) -> Exception:
-        unavailable = self._failures.unavailable
-        if isinstance(error, exceptions.HttpError):
-            status = error.http_status
-            if status in (407, 408, 429) or status >= 500 or status < 400:
-                return unavailable(what, f"it answered {status}")
-            if status not in (401, 404, 405) and not _is_json(error):
-                return unavailable(what, f"it answered {status}, not as Keystone does", URL_HINT)
-            return refused(status, _server_words(error))
-        if isinstance(error, exceptions.SSLError):
-            return self._failures.untrusted(what, _text(error))
-        if isinstance(error, exceptions.ConnectTimeout):
-            limits = "{:g} s to connect, {:g} s to answer".format(*self._timeouts)
-            return unavailable(what, f"it did not answer in time ({limits})")
-        if isinstance(error, exceptions.InvalidResponse):
-            return unavailable(what, "it answered, but not as Keystone does", URL_HINT)
-        no_json = isinstance(error, requests.exceptions.JSONDecodeError)  # an OSError as well
-        if isinstance(error, exceptions.ConnectFailure):
-            return unavailable(what, _text(error), NETWORK_HINT)
-        if isinstance(error, exceptions.ClientException | OSError) and not no_json:
-            # Their texts may quote a header or the URL of a proxy, and with it a secret.
-            return unavailable(what, f"{type(error).__name__} was raised", NETWORK_HINT)
-        if isinstance(error, ValueError | KeyError | TypeError | AttributeError):
-            reason = f"it answered, but not as Keystone does: {_shape(error)}"
-            return unavailable(what, reason, URL_HINT)
-        return error
-
-
-class _BoundedAdapter(session.TCPKeepAliveAdapter):
-    """Gives every request its time limits; keystoneauth1 passes none on to its logins."""
-
-    def __init__(self, timeouts: tuple[float, float]) -> None:
-        self._timeouts = timeouts
-        super().__init__()
-
-    def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        kwargs["timeout"] = self._timeouts
-        if is_loopback(request.url):
-            kwargs["proxies"] = {}  # a proxy of the environment would get the password to read
-        return super().send(request, *args, **kwargs)
-
-
-def _endpoints(access: Any) -> dict[str, str]:
-    """Scheme and host of the catalogue's object-store URLs: the S3 endpoints, by region."""
-    if not access.has_service_catalog():
-        return {}
-    found = access.service_catalog.get_endpoint_data_list(
-        service_type="object-store", interface="public"
-    )
-    endpoints: dict[str, str] = {}
-    for data in found:
-        parts = urlsplit(data.url or "")
-        if parts.scheme in ("http", "https") and parts.netloc and data.region_name:
-            endpoints.setdefault(data.region_name, f"{parts.scheme}://{parts.netloc}")
-    return endpoints
-
-
-def _json(response: Any) -> Any:
-    _no_redirect(response)
-    return response.json()
-
-
-def _no_redirect(response: Any) -> None:
-    if 300 <= response.status_code < 400:
-        raise ValueError(f"it answered {response.status_code}, a redirect, which is not followed")
-
-
-def _server_words(error: exceptions.HttpError) -> str:
-    """The server's message, on one line and not too long."""
-    words = " ".join(str(error.message or "").split())
-    words = words.removesuffix(f" (HTTP {error.http_status})")[:200]  # keystoneauth1 adds that
-    return words if words.endswith((".", "!", "?")) or not words else f"{words}."
-
-
-def _is_json(error: exceptions.HttpError) -> bool:
-    headers = getattr(error.response, "headers", None) or {}
-    return "json" in headers.get("Content-Type", "")
-
-
-def _shape(error: Exception) -> str:
-    """What was wrong with an answer; never the answer itself, which may hold a token or secret."""
-    if isinstance(error, KeyError):
-        return f"the field {error.args[0]!r} is missing"
-    if isinstance(error, requests.exceptions.JSONDecodeError):
-        return "it is no JSON"
-    text = str(error)
-    return text if type(error) is ValueError and len(text) < 100 else type(error).__name__
-
-
-def _text(error: Exception) -> str:
-    text = re.sub(
-        r"//[^/@\s]*@", "//", str(error)
-    )  # who is whose proxy's user, and by what password
-    return " ".join(text.split())[:500].rstrip(".")
+        if isinstance(error, TimeUp):
+            reason = f"it was not over within {self._total_seconds:g} s"
+            return self._failures.unavailable(what, reason)
+        return translated(self._failures, what, refused, error)

@@ -83,6 +83,10 @@ OPTIONS = {
             "key_policy", "key policy", ("TOAST_KEY_POLICY",), (), "toast_key_policy",
             "reuse-or-create",
         ),
+        Option(
+            "identity_timeout", "total time for the identity service",
+            ("TOAST_IDENTITY_TIMEOUT",), (), "toast_identity_timeout", "60",
+        ),
         Option("cache", "key cache", ("TOAST_CACHE",), (), "toast_cache", "file"),
         Option(
             "cache_dir", "key cache directory", ("TOAST_CACHE_DIR",), (), None, CACHE_DIRECTORY,
@@ -132,6 +136,8 @@ def _checked_argument(option: Option, value: Any) -> Any:
         return value
     if option.name == "allow_http" and isinstance(value, bool):
         return "yes" if value else "no"
+    if option.name == "identity_timeout" and isinstance(value, int | float):
+        return str(value)
     if isinstance(value, os.PathLike):
         value = os.path.abspath(value)
     if not isinstance(value, str):

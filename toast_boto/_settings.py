@@ -21,6 +21,7 @@ from ._checks import (
     check_http,
     check_version,
     normalised,
+    seconds,
     split_cache,
 )
 from ._clouds import CLOUDS, Cloud, cloud_of
@@ -40,6 +41,7 @@ class Settings:
         auth_url: the identity URL, normalised.
         cloud: the table's cloud behind it, None for an identity service of one's own.
         allow_http: whether plain http is allowed to any host.
+        identity_timeout: after how many seconds to give up asking the identity service, in all.
         hint: what a user should know whose login is missing or incomplete; may be empty.
     """
 
@@ -51,6 +53,7 @@ class Settings:
         self.allow_http = allow_http
         self.hint = hint
         self.auth_url = str(values["auth_url"].value)
+        self.identity_timeout = seconds(values["identity_timeout"], OPTIONS["identity_timeout"])
 
     def __getitem__(self, name: str) -> Value | None:
         return self._values.get(name)

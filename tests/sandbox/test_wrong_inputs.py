@@ -27,6 +27,7 @@ def error_of(tenancy: Tenancy, **changes: Any) -> ToastBotoError:
 
     Whatever is raised by the way, its whole traceback is free of secrets.
     """
+    changes = {"identity_timeout": 1.5, **changes}  # time for two or three tries
     options = tenancy.options(endpoint_url=tenancy.cloud.endpoint_url, **changes)
     try:
         toast_boto.Session(**options).client("s3").list_buckets()

@@ -23,7 +23,8 @@ def answer(status: int, message: str = "so says the server") -> tuple[int, str, 
 def keystone(url: str, **options: Any) -> Keystone:
     login = {"username": "u", "password": "the-password", "tenant_id": "t"}
     profile = Profile("default", False, {})
-    return Keystone(resolve({"auth_url": url, **login, **options}, {}, profile))
+    settings = resolve({"auth_url": url, **login, **options}, {}, profile)
+    return Keystone(settings, sleep=lambda _: None)
 
 
 @pytest.mark.parametrize(

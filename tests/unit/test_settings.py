@@ -76,6 +76,7 @@ def test_every_option_has_its_places(option: Any) -> None:
         "ca_bundle": __file__,
         "allow_http": "yes",
         "key_policy": "reuse",
+        "identity_timeout": "7.5",
         "cache": "memory",
     }.get(option.name, "value")
     for settings in (
