@@ -9,20 +9,20 @@ be had from Keystone again.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
-import os
-import stat
+import math
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol
 
+from ._files import Distrusted, FileVersion, make_private_directory, read_private, write_private
 from ._keys import EC2Key
 from .errors import CacheError, ToastBotoWarning
 
 SCHEMA = 1
-_MAX_BYTES = 64 * 1024
 _LOCK_SECONDS = 120.0
 
 
@@ -52,6 +52,14 @@ class Entry:
         return f"Entry({self.key!r}, checked_at={self.checked_at!r}, {self.endpoints!r})"
 
 
+class Cache(Protocol):
+    """What is needed of a cache."""
+
+    def read(self) -> Entry | None: ...
+    def write(self, entry: Entry) -> None: ...
+    def lock(self, seconds: float | None = None) -> AbstractContextManager[None]: ...
+
+
 class MemoryCache:
     """The cache of one session, for those who want no file."""
 
@@ -62,7 +70,7 @@ class MemoryCache:
         """The broker remembers it; there is nowhere else to put it."""
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, seconds: float | None = None) -> Iterator[None]:
         yield
 
 
@@ -90,19 +98,19 @@ class FileCache:
     def read(self) -> Entry | None:
         """The entry, without a lock; None when there is none that can be trusted."""
         try:
-            data = _read_private(self._path)
+            data, version = read_private(self._path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             self._warn(f"the key cache {self._path} can't be read ({error.strerror})")
             return None
-        except ValueError as error:
-            self._put_aside(str(error))
+        except Distrusted as error:
+            self._put_aside(str(error), error.version)
             return None
         try:
             return self._parse(data)
         except Exception:  # whatever can be wrong with it, it is not worth a crash
-            self._put_aside("it is damaged")
+            self._put_aside("it is damaged", version)
             return None
 
     def _parse(self, data: bytes) -> Entry:
@@ -115,7 +123,10 @@ class FileCache:
         endpoints = fields["endpoints"]
         if not all(isinstance(text, str) for item in endpoints.items() for text in item):
             raise ValueError("endpoints")
-        return Entry(key, float(fields["checked_at"]), endpoints)
+        checked_at = float(fields["checked_at"])
+        if not math.isfinite(checked_at):
+            raise ValueError("checked_at")
+        return Entry(key, checked_at, endpoints)
 
     def write(self, entry: Entry) -> None:
         """Replace the entry; where that is impossible, warn once and go on without a file."""
@@ -126,28 +137,32 @@ class FileCache:
             "key": entry.key.to_json(),
         }
         try:
-            self._make_directory()
-            _write_private(self._path, json.dumps(fields).encode("utf-8"))
+            make_private_directory(self._directory)
+            write_private(self._path, json.dumps(fields).encode("utf-8"))
         except OSError as error:
             self._warn(f"the key cache {self._directory} can't be written ({error.strerror})")
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, seconds: float | None = None) -> Iterator[None]:
         """Hold the identity's lock against other threads and processes.
+
+        Args:
+            seconds: how long to wait for it, if less than usual.
 
         Raises:
             CacheError: somebody else held it for the whole time limit.
         """
         import filelock  # noqa: PLC0415 - only a miss pays for it
 
-        lock = filelock.FileLock(str(self._lock_path), timeout=self._lock_seconds, mode=0o600)
+        seconds = self._lock_seconds if seconds is None else min(seconds, self._lock_seconds)
+        lock = filelock.FileLock(str(self._lock_path), timeout=seconds, mode=0o600)
         try:
-            self._make_directory()
+            make_private_directory(self._directory)
             lock.acquire()
         except filelock.Timeout:
             raise CacheError(
                 f"the lock {self._lock_path} was held by another process for "
-                f"{self._lock_seconds:g} s. Try again when that is done, or end it; "
+                f"{seconds:g} s. Try again when that is done, or end it; "
                 "TOAST_CACHE=memory does without the file."
             ) from None
         except (OSError, NotImplementedError) as error:
@@ -158,19 +173,13 @@ class FileCache:
         finally:
             lock.release()
 
-    def _make_directory(self) -> None:
-        if not self._directory.is_absolute():
-            raise OSError(errno.ENOENT, "there is no home directory")
-        missing = [p for p in (self._directory, *self._directory.parents) if not p.exists()]
-        for path in reversed(missing):
-            path.mkdir(mode=0o700, exist_ok=True)
-        if not self._directory.is_dir():
-            raise OSError(errno.ENOTDIR, "it is no directory")
-
-    def _put_aside(self, reason: str) -> None:
+    def _put_aside(self, reason: str, version: FileVersion) -> None:
         aside = self._path.with_suffix(".bad")
         moved = f"; it was moved to {aside.name}"
         try:
+            # Not a good file that another process has put in its place meanwhile.
+            if FileVersion.of(self._path.lstat()) != version:
+                return
             self._path.replace(aside)
             if not aside.is_symlink():
                 aside.chmod(0o600)
@@ -192,50 +201,3 @@ class FileCache:
                 ToastBotoWarning,
                 stacklevel=2,
             )
-
-
-def _read_private(path: Path) -> bytes:
-    """The bytes of a file that nobody else could have written or read.
-
-    Raises:
-        OSError: it can't be opened.
-        ValueError: it can't be trusted; the text says why.
-    """
-    if path.is_symlink():
-        raise ValueError("it is a symbolic link")
-    # Not to wait for a pipe's other end, and not to follow a link that came this very moment.
-    flags = os.O_RDONLY
-    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
-        flags |= getattr(os, name, 0)
-    descriptor = os.open(path, flags)
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("it is no regular file")
-        if hasattr(os, "geteuid"):  # elsewhere than POSIX the profile folder's rights protect it
-            if found.st_uid != os.geteuid():
-                raise ValueError("it belongs to another user")
-            if found.st_mode & 0o077:
-                raise ValueError(f"others may read it (mode {stat.S_IMODE(found.st_mode):o})")
-        if found.st_size > _MAX_BYTES:
-            raise ValueError("it is too large")
-        return os.read(descriptor, _MAX_BYTES)
-    finally:
-        os.close(descriptor)
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    import tempfile  # noqa: PLC0415 - only a write pays for it
-
-    # mkstemp makes the file with mode 0600, so that there is no moment at which others can read it.
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.stem}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
