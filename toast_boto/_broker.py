@@ -1,82 +1,78 @@
-"""Decides which key is used: memory, cache file, lock, list, reuse, create.
+"""Decides which key is used, and keeps it up to date: memory, cache file, lock, Keystone.
 
 Knows neither botocore nor HTTP: it is handed something that logs in and lists, and something that
-remembers. Nothing is created while a usable key exists, and nothing is deleted but the surplus
-that a race between two creators leaves.
+remembers.
 """
 
 from __future__ import annotations
 
+import enum
+import math
+import os
 import threading
 import time
-import warnings
+import weakref
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any
 
-from ._cache import Entry, FileCache, MemoryCache, entry_name
-from ._keys import CreateRefused, EC2Key, usable
+from ._cache import Cache, Entry, FileCache, MemoryCache, entry_name
+from ._keys import EC2Key, usable
+from ._notes import Notes, Refusal, notes_path
+from ._rotation import Rotation, Rotator
 from ._settings import Settings
-from .errors import ConfigurationError, KeyQuotaError, ToastBotoError, ToastBotoWarning
+from ._slots import Connect, Identity, take_or_create, tenant_of
+from .errors import ToastBotoError
 
-QUOTA = 3  # keys of one user for one tenant, says the service's documentation
-
-
-class Login(Protocol):
-    """What a login told; see :class:`toast_boto._keystone.Login`."""
-
-    user_id: str
-    tenant_id: str
-    endpoints: dict[str, str]
+HEAL_SECONDS = 20.0  # of the total time, for a caller waits for the answer to a call
 
 
-class Identity(Protocol):
-    """What the broker needs of the identity service; see :class:`toast_boto._keystone.Keystone`."""
+class Verdict(enum.Enum):
+    """What became of a key that the S3 server refused."""
 
-    def login(self) -> Login: ...
-    def list_keys(self) -> list[EC2Key]: ...
-    def create_key(self, tenant_id: str) -> EC2Key: ...
-    def delete_key(self, access: str) -> bool: ...
-
-
-class Cache(Protocol):
-    """What the broker needs of a cache; see :mod:`toast_boto._cache`."""
-
-    def read(self) -> Entry | None: ...
-    def write(self, entry: Entry) -> None: ...
-    def lock(self) -> AbstractContextManager[None]: ...
+    ANOTHER_KEY = "another key is at hand"
+    STILL_LISTED = "Keystone lists it"
+    NOT_ASKED = "Keystone was asked a moment ago"
 
 
 class Broker:
-    """The key of one identity, safe to share between threads.
+    """The key of one identity, safe to share between threads, and to inherit by a fork.
 
     Args:
         connect: opens the identity service; called only when it must be asked.
         cache: where the key is kept between processes.
         tenant_id: the tenant that the key is for; empty: that of the login.
         may_create: whether a key may be made when there is none.
+        notes: what the processes of this host leave each other.
         clock: seconds since the epoch.
     """
 
     def __init__(
         self,
-        connect: Callable[[], AbstractContextManager[Identity]],
+        connect: Connect,
         cache: Cache,
         *,
         tenant_id: str,
         may_create: bool = True,
+        notes: Notes | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._connect = connect
         self._cache = cache
         self._tenant_id = tenant_id
         self._may_create = may_create
+        self._notes = notes or Notes(clock=clock)
         self._clock = clock
         self._entry: Entry | None = None
+        self._dead: set[str] = set()  # keys that Keystone does not list any more
         self._newer_endpoints: dict[str, str] = {}
         self._lock = threading.Lock()
         self._attempts = 0
         self._failure: ToastBotoError | None = None
+        _brokers.add(self)
+
+    def renew_lock(self) -> None:
+        """In a forked child: whoever held the lock is not there to release it."""
+        self._lock = threading.Lock()
 
     def key(self) -> EC2Key:
         """The key to sign with.
@@ -103,12 +99,16 @@ class Broker:
     def _attempt(self) -> Entry:
         self._failure = None
         try:
-            return self._cache.read() or self._ask()
+            return self._cached() or self._ask()
         except ToastBotoError as error:
             self._failure = error
             raise
         finally:
             self._attempts += 1
+
+    def _cached(self) -> Entry | None:
+        kept = self._cache.read()
+        return None if kept is None or kept.key.access in self._dead else kept
 
     def endpoints(self, *, login_only: bool = False, again: bool = False) -> dict[str, str]:
         """The S3 endpoints of the token's catalogue, by region.
@@ -132,90 +132,124 @@ class Broker:
                 self._cache.write(Entry(kept.key, kept.checked_at, self._newer_endpoints))
         return {**known, **self._newer_endpoints}
 
-    # Healing a key that somebody deleted, and rotating one, belong here, beside _ask.
-
     def _ask(self) -> Entry:
+        waiting_since = self._clock()
         with self._cache.lock():
             # Another process may have asked while this one waited for the lock.
-            entry = self._cache.read()
-            if entry is None:
+            entry = self._cached()
+            if entry is not None:
+                return entry
+            failure = self._notes.failure_since(waiting_since)
+            if failure is not None:
+                raise failure
+            try:
                 with self._connect() as identity:
                     entry = self._obtain(identity)
-                self._cache.write(entry)
+            except ToastBotoError as error:
+                self._notes.failed(error)
+                raise
+            self._cache.write(entry)
         return entry
 
     def _obtain(self, identity: Identity) -> Entry:
         login = identity.login()
-        tenant_id = self._tenant_id or login.tenant_id
-        if login.tenant_id and login.tenant_id != tenant_id:
-            raise ConfigurationError(
-                f"the login is scoped to the tenant {login.tenant_id}, not to {tenant_id}, which "
-                "was set: let both be the same, or leave tenant_id= out"
-            )
-        if not tenant_id:
-            raise ConfigurationError(
-                "the login is scoped to no tenant, and a key is made for one: set TOAST_TENANT_ID "
-                "or tenant_id=, or give auth= a plugin with a project"
-            )
-        keys = usable(identity.list_keys(), tenant_id)
-        key = keys[0] if keys else self._create(identity, tenant_id)
+        tenant_id = tenant_of(login, self._tenant_id)
+        key = take_or_create(identity, tenant_id, identity.list_keys(), may_create=self._may_create)
         return Entry(key, self._clock(), login.endpoints)
 
-    def _create(self, identity: Identity, tenant_id: str) -> EC2Key:
-        if not self._may_create:
-            raise ConfigurationError(
-                f"the tenant {tenant_id} has no key of this user, and the key policy is reuse, "
-                "which makes none. Make one in the console, or set the key policy to "
-                "reuse-or-create (key_policy=, TOAST_KEY_POLICY or toast_key_policy)."
-            )
-        try:
-            made = identity.create_key(tenant_id)
-        except CreateRefused as refusal:
-            return self._adopt(identity, tenant_id, refusal)
-        first = next(iter(usable(identity.list_keys(), tenant_id)), made)
-        if first.access != made.access:
-            self._drop_surplus(identity, made)
-        return first
+    # -- healing
 
-    def _adopt(self, identity: Identity, tenant_id: str, refusal: CreateRefused) -> EC2Key:
-        """After a refusal: somebody may have made a key meanwhile; else say why there is none."""
-        keys = identity.list_keys()
-        found = usable(keys, tenant_id)
-        if found:
-            return found[0]
-        count = sum(key.tenant_id == tenant_id for key in keys)
-        if refusal.status != 409 and count < QUOTA:
-            raise refusal.error from None
-        there = "The list shows none of this user's, so ask who manages the tenant."
-        if count:
-            there = (
-                f"The user has {count} there, none of which can be used; delete one that nobody "
-                "needs, in the console's list of S3 API credentials, and try again."
-            )
-        raise KeyQuotaError(
-            f"no key can be made for the tenant {tenant_id}: its quota is used up. {there} "
-            f"{refusal.error}"
-        ) from None
+    def heal(self, access: str, refusal: Refusal) -> Verdict:
+        """Look after a key that the S3 server refused, and replace it if it is gone.
 
-    def _drop_surplus(self, identity: Identity, surplus: EC2Key) -> None:
-        """Another process's key came first, and is used by all; ours would only eat the quota."""
+        Args:
+            access: the access key that was refused.
+            refusal: how. Keystone is asked at most once a minute for each key and kind.
+
+        Raises:
+            ToastBotoError: Keystone was asked in vain; the key goes on being used.
+        """
+        with self._lock:  # of many threads with one dead key the first replaces it for all
+            verdict = self._without_asking(access, refusal)
+            if verdict is not None:
+                return verdict
+            with self._cache.lock(HEAL_SECONDS):
+                # Another process may have asked while this one waited for the lock.
+                verdict = self._without_asking(access, refusal)
+                return verdict or self._look_after(access, refusal)
+
+    def _without_asking(self, access: str, refusal: Refusal) -> Verdict | None:
+        # In this order: who asks writes the cache before the note, so that whoever sees the note
+        # sees the new key too.
+        may_ask = self._notes.may_ask(access, refusal)
+        if self._has_another(access):
+            return Verdict.ANOTHER_KEY
+        return None if may_ask else Verdict.NOT_ASKED
+
+    def _look_after(self, access: str, refusal: Refusal) -> Verdict:
         try:
-            identity.delete_key(surplus.access)
-        except ToastBotoError as error:
-            warnings.warn(
-                f"the key {surplus.access} was made in vain and could not be deleted: {error}",
-                ToastBotoWarning,
-                stacklevel=2,
-            )
+            with self._connect(HEAL_SECONDS) as identity:
+                return self._replace_if_gone(identity, access)
+        finally:
+            # Not before it is over, or other processes would not wait for what comes of it.
+            self._notes.asked(access, refusal)
+
+    def _has_another(self, access: str) -> bool:
+        """Whether memory or cache have another key than the refused one; memory has it then."""
+        if self._entry is not None and self._entry.key.access != access:
+            return True
+        kept = self._cached()
+        if kept is None or kept.key.access == access:
+            return False
+        self._entry = kept
+        return True
+
+    def _replace_if_gone(self, identity: Identity, access: str) -> Verdict:
+        login = identity.login()
+        tenant_id = tenant_of(login, self._tenant_id)
+        listed = identity.list_keys()
+        mine = self._entry.key if self._entry else None
+        still = next((key for key in usable(listed, tenant_id) if key == mine), None)
+        if still is None:
+            self._dead.add(access)
+        key = still or take_or_create(identity, tenant_id, listed, may_create=self._may_create)
+        self._dead.discard(key.access)  # it may be the secret alone that was wrong
+        self._entry = Entry(key, self._clock(), login.endpoints)
+        self._cache.write(self._entry)
+        return Verdict.STILL_LISTED if still else Verdict.ANOTHER_KEY
+
+    # -- rotation
+
+    def rotate(
+        self,
+        prove: Callable[[EC2Key], None],
+        sleep: Callable[[float], None] = time.sleep,
+        **options: Any,
+    ) -> Rotation:
+        """Replace the key that is in use: create, prove, switch, wait, delete the old one.
+
+        Args:
+            prove: signs a request with a key; raises when that does not prove the key.
+            sleep: waits so many seconds.
+            **options: of :class:`toast_boto._rotation.Rotator`.
+
+        Raises:
+            ToastBotoError: a step failed; the text says what is left as it was.
+            Exception: what ``prove`` raised; the new key is deleted then.
+        """
+        rotator = Rotator(self._connect, self._cache, self._tenant_id, prove=prove, **options)
+        with self._lock:
+            self._entry = rotator.switch(self._entry)
+        return rotator.finish(sleep)
 
 
 def make_broker(settings: Settings) -> Broker:
     """The broker that the settings ask for; asks nobody, reads nothing."""
 
-    def connect() -> Any:
+    def connect(at_most: float = math.inf, /) -> Any:
         from ._keystone import Keystone  # noqa: PLC0415 - only a miss pays for keystoneauth1
 
-        return Keystone(settings)
+        return Keystone(settings, at_most)
 
     tenant_id = settings.text("tenant_id")
     name = entry_name(
@@ -226,7 +260,21 @@ def make_broker(settings: Settings) -> Broker:
         settings.text("project_domain"),
     )
     cache: Cache = MemoryCache()
+    notes = Notes()
     if settings["auth"] is None and settings.text("cache") == "file":
         cache = FileCache(settings.cache_directory(), name, tenant_id)
+        notes = Notes(notes_path(settings.cache_directory(), name))
     may_create = settings.text("key_policy") != "reuse"
-    return Broker(connect, cache, tenant_id=tenant_id, may_create=may_create)
+    return Broker(connect, cache, tenant_id=tenant_id, may_create=may_create, notes=notes)
+
+
+_brokers: weakref.WeakSet[Broker] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    for broker in list(_brokers):
+        broker.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

@@ -21,9 +21,10 @@ from botocore.configprovider import ConstantProvider
 from botocore.exceptions import CredentialRetrievalError
 from botocore.session import Session
 
-from . import _quirks
-from ._broker import make_broker
+from . import _forks, _quirks
+from ._broker import Broker, make_broker
 from ._credentials import ToastCredentialProvider, ToastCredentials
+from ._healing import Healing
 from ._pins import Pins
 from ._profiles import read_profile
 from ._settings import Settings, nothing_configured, resolve
@@ -79,17 +80,32 @@ def configure(botocore_session: Session, **options: Any) -> None:
     _configured[botocore_session] = plugin
 
 
+def broker_of(botocore_session: Session) -> Broker:
+    """The broker of a session that was configured.
+
+    Raises:
+        ConfigurationError: its login is missing or incomplete.
+    """
+    plugin = _configured[botocore_session]
+    if not plugin.settings.has_login:
+        raise nothing_configured(plugin.settings)
+    plugin.settings.check_login()
+    return plugin.broker
+
+
 class _Plugin:
     """What is done to one session, which it does not hold."""
 
     def __init__(
         self, session: Session, options: Mapping[str, Any], environ: Mapping[str, str]
     ) -> None:
-        self._settings = _resolve(session, options, environ)
+        self.settings = _resolve(session, options, environ)
         # One broker and one credentials object, whatever number of threads ask for them.
-        broker = make_broker(self._settings)
+        broker = make_broker(self.settings)
+        self.broker = broker
         self._credentials = ToastCredentials(broker)
-        self._pins = Pins(self._settings, broker, environ)
+        self._healing = Healing(broker, self.settings.text("tenant_id"))
+        self._pins = Pins(self.settings, broker, environ)
         self._region = self._pins.region_of(session)
         self._region_before = session.instance_variables().get("region")
         self._used = False
@@ -130,8 +146,12 @@ class _Plugin:
         @functools.wraps(original)
         def create_client(*args: Any, **kwargs: Any) -> Any:
             call = signature.bind(*args, **kwargs)
-            self._pin(session, call.arguments)
-            return original(*call.args, **call.kwargs)
+            own_key = self._pin(session, call.arguments)
+            client = original(*call.args, **call.kwargs)
+            _forks.register(client)
+            if own_key:
+                self._healing.register(client)
+            return client
 
         session.create_client = create_client
 
@@ -144,9 +164,9 @@ class _Plugin:
         return chain
 
     def _find_credentials(self) -> ToastCredentials | None:
-        if not self._settings.has_login:
+        if not self.settings.has_login:
             return None
-        self._settings.check_login()
+        self.settings.check_login()
         self._used = True
         return self._credentials
 
@@ -166,11 +186,11 @@ class _Plugin:
         if mine is not None:  # raised out here, or error and cause would point at each other
             raise mine
         if credentials is None:
-            raise nothing_configured(self._settings)
+            raise nothing_configured(self.settings)
         return credentials is self._credentials
 
-    def _pin(self, session: Session, call: dict[str, Any]) -> None:
-        """Adjust the arguments of one ``create_client``."""
+    def _pin(self, session: Session, call: dict[str, Any]) -> bool:
+        """Adjust the arguments of one ``create_client``; answers whether our key will sign."""
         service = call["service_name"]
         if service != "s3":
             way_out = "Its name is 's3', in small letters."
@@ -190,6 +210,7 @@ class _Plugin:
         unsigned = config.signature_version is UNSIGNED
         own_key = not key_given and not unsigned and self._has_own_key(session)
         self._pins.apply(session, call, config, own_key)
+        return own_key
 
 
 def _resolve(session: Session, options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:

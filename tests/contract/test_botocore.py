@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gc
 import inspect
+import io
 import socket
 import weakref
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import boto3
@@ -23,6 +25,7 @@ from botocore.config import Config
 from botocore.configprovider import ConstantProvider
 from botocore.exceptions import (
     BotoCoreError,
+    ClientError,
     CredentialRetrievalError,
     EndpointConnectionError,
 )
@@ -474,3 +477,191 @@ def test_handlers_with_an_id_are_registered_once() -> None:
         session.register("before-call.s3", handler, unique_id="one")
     make_client(session).list_buckets()
     assert seen == [1]
+
+
+# -- repeating a call
+
+
+NO_WRAPPER = Config(request_checksum_calculation="when_required")
+
+
+class Refusing:
+    """Answers the first requests of a client with 403, and the others with 200."""
+
+    def __init__(self, client: Any, refusals: int = 1) -> None:
+        self.sent: list[Any] = []
+        self.bodies: list[bytes] = []
+        self._refusals = refusals
+        client.meta.events.register_first("before-send.s3", self.answer)
+
+    def answer(self, request: Any, **_: Any) -> Any:
+        self.sent.append(request)
+        body = request.body
+        self.bodies.append(body.read() if hasattr(body, "read") else body)
+        refused = len(self.sent) <= self._refusals
+        return AWSResponse(request.url, 403 if refused else 200, {}, _Raw())
+
+
+class Turning(botocore.credentials.Credentials):
+    """Another key at each signature."""
+
+    def __init__(self) -> None:
+        super().__init__("a", "s", method="turning")
+        self.turns = 0
+
+    def get_frozen_credentials(self) -> Any:
+        self.turns += 1
+        return botocore.credentials.Credentials(f"key{self.turns}", "s").get_frozen_credentials()
+
+
+def signer_of(request: Any) -> str:
+    header = request.headers["Authorization"]
+    text = header.decode() if isinstance(header, bytes) else header
+    return str(text.partition("Credential=")[2].partition("/")[0])
+
+
+@pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
+@pytest.mark.parametrize("method", ["register_first", "register"])
+def test_needs_retry_repeats_signed_anew(mode: str, method: str) -> None:
+    """A handler of `needs-retry.s3` that answers 0 has the call repeated at once, signed anew.
+
+    In every retry mode, whatever number of attempts is allowed. The first answer that is not None
+    decides; botocore's own handler answers None to a 403 today, and ours, which is registered to be
+    the first, does not depend on that.
+    """
+    session = botocore.session.get_session()
+    session.register_component("credential_provider", Chain(Turning()))
+    client = make_client(session, config=Config(retries={"mode": mode, "total_max_attempts": 1}))
+    server, seen = Refusing(client), []
+
+    def handler(response: Any, request_dict: Any, operation: Any, **_: Any) -> int | None:
+        seen.append((response[0].status_code, request_dict["context"], operation.name))
+        return 0 if response[0].status_code == 403 else None
+
+    getattr(client.meta.events, method)("needs-retry.s3", handler)
+    client.list_buckets()
+    assert [signer_of(request) for request in server.sent] == ["key1", "key2"]
+    assert [row[0] for row in seen] == [403, 200]
+    assert seen[0][1] is seen[1][1], "one context for all attempts of a call"
+    assert seen[0][2] == "ListBuckets"
+
+
+class Chain:
+    """A credential chain with one answer."""
+
+    def __init__(self, credentials: Any) -> None:
+        self._credentials = credentials
+
+    def load_credentials(self) -> Any:
+        return self._credentials
+
+
+def test_needs_retry_sees_codes() -> None:
+    """The parsed answer has the server's code, and "403" where there is no body, as on HEAD."""
+    client, seen = make_client(make_session()), []
+    Refusing(client, refusals=9)
+
+    def handler(response: Any, **_: Any) -> None:
+        seen.append(response[1].get("Error", {}).get("Code"))
+
+    client.meta.events.register_first("needs-retry.s3", handler)
+    for call in (client.list_buckets, lambda: client.head_bucket(Bucket="b")):
+        with pytest.raises(ClientError):
+            call()
+    assert seen == ["403", "403"]
+
+
+def test_request_created_comes_signed_to_the_last() -> None:
+    """Of `request-created.s3` the first handler comes before the signature, the last after it.
+
+    Both see the context that `needs-retry` sees, and the body that is sent.
+    """
+    client, seen = make_client(make_session(), config=NO_WRAPPER), {}
+
+    def first(request: Any, **_: Any) -> None:
+        seen["first"] = ("Authorization" in request.headers, request.context, request.data)
+
+    def last(request: Any, **_: Any) -> None:
+        seen["last"] = ("Authorization" in request.headers, request.context, request.data)
+
+    def retry(request_dict: Any, **_: Any) -> None:
+        seen["retry"] = request_dict["context"]
+
+    client.meta.events.register_first("request-created.s3", first)
+    client.meta.events.register_last("request-created.s3", last)
+    client.meta.events.register("needs-retry.s3", retry)
+    body = io.BytesIO(b"content")
+    client.put_object(Bucket="b", Key="k", Body=body)
+    assert (seen["first"][0], seen["last"][0]) == (False, True)
+    assert seen["first"][1] is seen["last"][1] is seen["retry"]
+    assert seen["first"][2] is body
+
+
+def test_before_call_sees_the_callers_body() -> None:
+    """`before-call.s3` comes before botocore wraps a body for its checksum."""
+    client, seen = make_client(make_session()), []
+
+    def note(params: Any, context: Any, **_: Any) -> None:
+        seen.append((params["body"], context))
+
+    def created(request: Any, **_: Any) -> None:
+        seen.append((request.data, request.context))
+
+    client.meta.events.register("before-call.s3", note)
+    client.meta.events.register_first("request-created.s3", created)
+    body = io.BytesIO(b"content")
+    client.put_object(Bucket="b", Key="k", Body=body, ChecksumAlgorithm="CRC32")
+    assert seen[0][0] is body
+    assert seen[1][0] is not body
+    assert seen[0][1] is seen[1][1]
+
+
+@pytest.mark.parametrize("rewound", [False, True])
+def test_a_repeated_body_starts_at_the_very_beginning(rewound: bool) -> None:
+    """botocore rewinds a body to its first byte, wherever it started; a handler can mend that.
+
+    When the first half fails, botocore remembers the position, and our handler can go.
+    """
+    client = make_client(make_session(), config=NO_WRAPPER)
+    server = Refusing(client)
+    body = io.BytesIO(b"0123456789")
+    body.seek(4)
+
+    def rewind(request: Any, **_: Any) -> None:
+        request.data.seek(4)
+
+    if rewound:
+        client.meta.events.register_first("request-created.s3", rewind)
+    client.meta.events.register_first(
+        "needs-retry.s3", lambda response, **_: 0 if response[0].status_code == 403 else None
+    )
+    client.put_object(Bucket="b", Key="k", Body=body)
+    assert server.bodies == [b"456789", b"456789" if rewound else b"0123456789"]
+    assert server.sent[1].headers["Content-Length"] == ("6" if rewound else "10")
+
+
+def test_closed_client_opens_new_connections() -> None:
+    """`close()` drops a client's connections, and the client goes on working."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ports: list[int] = []
+
+        def serve() -> None:
+            for _ in range(2):
+                connection, address = server.accept()
+                ports.append(address[1])
+                with connection:
+                    while connection.recv(65536):
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        client = make_session().create_client("s3", "KR1", endpoint_url=url)
+        client.head_bucket(Bucket="b")
+        client.head_bucket(Bucket="b")
+        assert len(ports) == 1
+        client.close()
+        client.head_bucket(Bucket="b")
+        client.close()
+        thread.join(10)
+    assert len(ports) == 2

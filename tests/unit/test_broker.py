@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import wait_until
-from toast_boto._broker import Broker
-from toast_boto._cache import Entry, MemoryCache
+from toast_boto._broker import Broker, Verdict
+from toast_boto._cache import Entry, FileCache, MemoryCache
 from toast_boto._keys import CreateRefused, EC2Key, usable
+from toast_boto._notes import Notes, Refusal
 from toast_boto.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -43,7 +46,7 @@ class FakeIdentity:
         self.endpoints = KR1
 
     @contextlib.contextmanager
-    def connect(self) -> Iterator[FakeIdentity]:
+    def connect(self, _at_most: float = 0.0) -> Iterator[FakeIdentity]:
         yield self
 
     def login(self) -> Login:
@@ -64,6 +67,10 @@ class FakeIdentity:
     def delete_key(self, access: str) -> bool:
         self.asked.append(f"delete {access}")
         return True
+
+    def pause(self, attempt: int) -> bool:
+        self.asked.append("pause")
+        return attempt < 3
 
 
 def key(access: str, tenant_id: str = "tenant", **more: Any) -> EC2Key:
@@ -162,7 +169,7 @@ def test_refused_create(status: int, others: int, kind: type[Exception]) -> None
     assert type(caught.value) is kind
     if kind is KeyQuotaError and others:
         assert f"The user has {others} there" in str(caught.value)
-        assert "delete one that nobody needs" in str(caught.value)
+        assert "keys rotate --replace ACCESS" in str(caught.value)
     assert identity.asked.count("create for tenant") == 1
 
 
@@ -274,3 +281,145 @@ def test_newer_catalogue() -> None:
     assert shared.endpoints(again=True) == both
     assert shared.endpoints() == both
     assert identity.asked == ["login", "list", "login"]
+
+
+# -- healing
+
+
+def shared_brokers(identities: list[FakeIdentity], directory: Path) -> list[Broker]:
+    """Brokers of different processes, as far as they know: they share a directory and no memory."""
+    return [
+        Broker(
+            identity.connect,
+            FileCache(directory, "name", "tenant"),
+            tenant_id="tenant",
+            notes=Notes(directory / "name.notes"),
+        )
+        for identity in identities
+    ]
+
+
+def test_processes_wait_for_the_one_that_asks(tmp_path: Path) -> None:
+    """While one process asks about a dead key the others wait, and take the key that it gets."""
+
+    class Slow(FakeIdentity):
+        def list_keys(self) -> list[EC2Key]:
+            if self.asked.count("login") == 2:
+                asking.set()
+                assert go_on.wait(10)
+            return super().list_keys()
+
+    asking, go_on = threading.Event(), threading.Event()
+    first, second = Slow([key("dead")], [key("new")]), FakeIdentity()
+    one, other = shared_brokers([first, second], tmp_path)
+    assert one.key().access == other.key().access == "dead"
+    with ThreadPoolExecutor(2) as pool:
+        healing = pool.submit(one.heal, "dead", Refusal.SIGNATURE)
+        assert asking.wait(10)
+        waiting = pool.submit(other.heal, "dead", Refusal.SIGNATURE)
+        assert not wait([waiting], timeout=0.2).done
+        go_on.set()
+        assert healing.result(10) is waiting.result(10) is Verdict.ANOTHER_KEY
+    assert other.key().access == "new"
+    assert second.asked == []
+
+
+def test_key_that_came_between_two_looks(tmp_path: Path) -> None:
+    """Who sees that Keystone was asked a moment ago sees the key that came of it, too."""
+
+    class Between(Notes):
+        def may_ask(self, access: str, refusal: Refusal) -> bool:
+            answer = super().may_ask(access, refusal)
+            if answer and not done:
+                done.append(1)
+                one.heal(access, refusal)  # another process does it all at this very moment
+                return super().may_ask(access, refusal)
+            return answer
+
+    done: list[int] = []
+    first, second = FakeIdentity([key("dead")], [key("new")]), FakeIdentity()
+    one, _ = shared_brokers([first, second], tmp_path)
+    other = Broker(
+        second.connect,
+        FileCache(tmp_path, "name", "tenant"),
+        tenant_id="tenant",
+        notes=Between(tmp_path / "name.notes"),
+    )
+    assert one.key().access == other.key().access == "dead"
+    assert other.heal("dead", Refusal.SIGNATURE) is Verdict.ANOTHER_KEY
+    assert other.key().access == "new"
+    assert second.asked == []
+
+
+def test_failed_look_counts_as_one(tmp_path: Path) -> None:
+    """A look in vain spends the minute, and the key goes on being used."""
+
+    class Away(FakeIdentity):
+        def login(self) -> Login:
+            if self.asked.count("login"):
+                self.asked.append("login")
+                raise IdentityUnavailableError("away")
+            return super().login()
+
+    identity = Away([key("a")])
+    shared = broker(identity)
+    assert shared.key().access == "a"
+    with pytest.raises(IdentityUnavailableError):
+        shared.heal("a", Refusal.SIGNATURE)
+    assert shared.heal("a", Refusal.SIGNATURE) is Verdict.NOT_ASKED
+    assert shared.key().access == "a"
+    assert identity.asked == ["login", "list", "login"]
+
+
+def test_dead_key_without_a_slot(tmp_path: Path) -> None:
+    """When no key can be made for a dead one, the error is the quota's, and nothing is lost."""
+    unusable = [key(str(n), trust_id="t") for n in range(3)]
+    identity = FakeIdentity([key("a")], unusable, unusable, made=refusal(409))
+    shared = broker(identity)
+    shared.key()
+    with pytest.raises(KeyQuotaError):
+        shared.heal("a", Refusal.SIGNATURE)
+    assert shared.key().access == "a"
+
+
+# -- doubtful creates
+
+
+def test_doubtful_create_is_adopted() -> None:
+    """A create whose reply is lost is looked up, and the key that it made is used."""
+    new = [key("new")]
+    identity = FakeIdentity([], new, new, made=IdentityUnavailableError("time-out"))
+    assert broker(identity).key().access == "new"
+    assert identity.asked == ["login", "list", "create for tenant", "list", "list"]
+
+
+def test_doubtful_create_that_made_nothing() -> None:
+    """It is tried again after a pause and a look, a bounded number of times."""
+    identity = FakeIdentity([], [], [], [], made=IdentityUnavailableError("time-out"))
+    with pytest.raises(IdentityUnavailableError, match="time-out"):
+        broker(identity).key()
+    tries = ["create for tenant", "list", "pause"]
+    assert identity.asked == ["login", "list", *tries, *tries, *tries]
+
+
+def test_doubtful_create_of_a_rotation_that_is_ambiguous() -> None:
+    """Two new keys at once: a rotation does not guess which is its own, and touches neither."""
+    old, doubt = key("old"), IdentityUnavailableError("time-out")
+    identity = FakeIdentity([old], [old, key("x"), key("y")], made=doubt)
+    with pytest.raises(IdentityUnavailableError, match="x and y appeared"):
+        broker(identity).rotate(lambda _: None, lambda _: None)
+    assert not [call for call in identity.asked if call.startswith("delete")]
+
+
+def test_rotation_that_made_room_in_vain() -> None:
+    """When the create fails after a key was deleted for it, the text says which."""
+
+    class Refusing(FakeIdentity):
+        def create_key(self, tenant_id: str) -> EC2Key:
+            self.asked.append("create")
+            raise refusal(409 if self.asked.count("create") == 1 else 403)
+
+    identity = Refusing([key("a"), key("b"), key("c")])
+    with pytest.raises(AuthenticationError, match="The key c was deleted before that"):
+        broker(identity).rotate(lambda _: None, lambda _: None, replace="c")
+    assert identity.asked == ["login", "list", "create", "delete c", "create"]

@@ -1,0 +1,177 @@
+"""Replaces the key that is in use by a new one, within the quota, and without losing either."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ._cache import Cache, Entry
+from ._keys import CreateRefused, EC2Key, usable
+from ._slots import Connect, Identity, create, refused, tenant_of
+from .errors import ConfigurationError, IdentityUnavailableError, KeyQuotaError, ToastBotoError
+
+GRACE_SECONDS = 60.0
+_LONGEST_GRACE_SECONDS = 24 * 3600
+
+
+class Rotation(NamedTuple):
+    """What a rotation did."""
+
+    access_key: str
+    """The access key of the new key, which is in use now."""
+    deleted: tuple[str, ...]
+    """The access keys that were deleted, in that order."""
+
+
+class Rotator:
+    """One rotation: create, prove, switch; then wait, and delete the old key.
+
+    Args:
+        connect: opens the identity service.
+        cache: where the key is kept.
+        tenant_id: the tenant, empty: that of the login.
+        prove: signs a request with a key, and raises when that does not prove the key.
+        replace: access key that may be deleted first, where the quota is used up.
+        grace: how long the old key stays, in seconds.
+        tell: is told what was done, in words.
+
+    Raises:
+        ConfigurationError: the grace is no time that can be waited for.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        cache: Cache,
+        tenant_id: str,
+        *,
+        prove: Callable[[EC2Key], None],
+        replace: str | None = None,
+        grace: float = GRACE_SECONDS,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        if not (isinstance(grace, int | float) and 0 <= grace <= _LONGEST_GRACE_SECONDS):
+            raise ConfigurationError(
+                f"grace={grace!r} (--grace): it is a number of seconds, from 0 to a day's"
+            )
+        self._connect = connect
+        self._cache = cache
+        self._tenant_id = tenant_id
+        self._prove = prove
+        self._replace = replace
+        self._grace = grace
+        self._tell = tell
+        self._old: str | None = None
+        self._new = ""
+        self._deleted: list[str] = []
+
+    def switch(self, current: Entry | None) -> Entry:
+        """Make the new key, prove it, and put it into the cache.
+
+        Args:
+            current: the entry that is in use, if it is known.
+
+        Raises:
+            KeyQuotaError: there is no slot, and ``replace`` names none.
+            ToastBotoError: the key could not be made; the one in use is untouched.
+            Exception: what the proof raised; the new key is deleted again.
+        """
+        with self._cache.lock():
+            with self._connect() as identity:
+                entry = self._create(identity, self._cache.read() or current)
+            self._new = entry.key.access
+            self._tell(f"Made the key {self._new}.")
+            try:
+                self._prove(entry.key)
+            except BaseException:
+                self._undo()
+                raise
+            self._cache.write(entry)
+        self._tell(f"The S3 server accepts it, and it is used from now on: {self._new}.")
+        return entry
+
+    def finish(self, sleep: Callable[[float], None]) -> Rotation:
+        """Wait out the grace, and delete the old key.
+
+        Raises:
+            IdentityUnavailableError: it could not be deleted; the new one is in use.
+        """
+        if self._old is not None:
+            self._tell(f"The old key {self._old} is deleted in {self._grace:g} s.")
+            sleep(self._grace)
+            self._delete_old(self._old)
+            self._deleted.append(self._old)
+            self._tell(f"Deleted the key {self._old}. URLs presigned with it work no more.")
+        return Rotation(self._new, tuple(self._deleted))
+
+    def _create(self, identity: Identity, current: Entry | None) -> Entry:
+        login = identity.login()
+        tenant_id = tenant_of(login, self._tenant_id)
+        listed = identity.list_keys()
+        names = [key.access for key in usable(listed, tenant_id)]
+        in_use = current.key.access if current else None
+        self._old = in_use if in_use in names else next(iter(names), None)
+        if self._replace is not None:
+            self._check_replace(listed, tenant_id)
+        return Entry(self._make(identity, tenant_id, listed), time.time(), login.endpoints)
+
+    def _check_replace(self, listed: list[EC2Key], tenant_id: str) -> None:
+        there = [key.access for key in listed if key.tenant_id == tenant_id]
+        if self._replace not in there:
+            raise ConfigurationError(
+                f"the key {self._replace} (--replace or replace=) can't be deleted: the tenant "
+                f"{tenant_id} has no such key of this user. There are: "
+                f"{', '.join(there) or 'none'}."
+            )
+        if self._replace == self._old:
+            raise ConfigurationError(
+                f"the key {self._replace} (--replace or replace=) is in use here; it is deleted "
+                "when the new one works. Name another one, which may go before that, or none."
+            )
+
+    def _make(self, identity: Identity, tenant_id: str, listed: list[EC2Key]) -> EC2Key:
+        known = [key.access for key in listed]
+        try:
+            return create(identity, tenant_id, known)
+        except CreateRefused as refusal:
+            failure = refused(tenant_id, listed, refusal, self._old)
+        if self._replace is None or not isinstance(failure, KeyQuotaError):
+            raise failure
+        identity.delete_key(self._replace)
+        self._deleted.append(self._replace)
+        self._tell(f"Deleted the key {self._replace}, to make room.")
+        try:
+            return create(identity, tenant_id, known)
+        except CreateRefused as refusal:
+            failure = refusal.error
+        except IdentityUnavailableError as error:
+            failure = error
+        raise type(failure)(
+            f"{failure} The key {self._replace} was deleted before that; the key in use was not."
+        )
+
+    def _undo(self) -> None:
+        """Take the new key back: it eats a slot, and nobody uses it."""
+        try:
+            self._delete(self._new)
+        except ToastBotoError as error:
+            self._tell(f"The key {self._new} is not used, and could not be deleted: {error}")
+        else:
+            self._tell(f"Deleted the key {self._new} again, because it could not be proved.")
+
+    def _delete(self, access: str) -> None:
+        with self._connect() as identity:
+            identity.delete_key(access)
+
+    def _delete_old(self, old: str) -> None:
+        try:
+            self._delete(old)
+        except ToastBotoError as error:
+            text = str(error)
+        else:
+            return
+        raise IdentityUnavailableError(
+            f"the key {self._new} is in use now, but the old key {old} could not be deleted, and "
+            f"keeps its slot: {text} Delete it in the console."
+        )
