@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._plugin import configure
+    from ._proof import rotate_key
+    from ._rotation import Rotation
     from ._session import Session
     from .errors import (
         AuthenticationError,
@@ -31,6 +33,7 @@ __all__ = [
     "ConfigurationError",
     "IdentityUnavailableError",
     "KeyQuotaError",
+    "Rotation",
     "Session",
     "ToastBotoError",
     "ToastBotoWarning",
@@ -38,6 +41,7 @@ __all__ = [
     "client",
     "configure",
     "resource",
+    "rotate_key",
     "setup_default_session",
 ]
 
@@ -45,7 +49,9 @@ DEFAULT_SESSION: Session | None = None
 """The default session, as boto3 has one; None before its first use, and to be set to None."""
 
 _HOMES = {
+    "Rotation": "_rotation",
     "configure": "_plugin",
+    "rotate_key": "_proof",
     "Session": "_session",
 }
 _MODULES = ("errors", "sandbox", "session")

@@ -16,6 +16,7 @@ from ..errors import (
     KeyQuotaError,
     ToastBotoError,
 )
+from ._keys import keys
 from ._sandbox import sandbox
 
 _EXIT_CODES = (
@@ -32,6 +33,7 @@ def toast_boto() -> None:
     """boto3 for TOAST (NHN Cloud) Object Storage, with a Keystone login instead of pasted keys."""
 
 
+toast_boto.add_command(keys)
 toast_boto.add_command(sandbox)
 
 

@@ -1,0 +1,102 @@
+"""Rotates the key of a login, with a signed request as the proof of the new one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import botocore.session
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, ProfileNotFound
+
+from ._keys import EC2Key
+from ._plugin import broker_of, configure
+from ._rotation import GRACE_SECONDS, Rotation
+from .errors import AuthenticationError
+
+UNREACHABLE = (ConnectionError, HTTPClientError)
+"""What a proof raises when the S3 server can't be asked at all."""
+NO_SUCH_PROFILE = ProfileNotFound
+
+_UNKNOWN_KEY = ("SignatureDoesNotMatch", "InvalidAccessKeyId")
+
+
+def rotate_key(
+    *,
+    replace: str | None = None,
+    grace: float = GRACE_SECONDS,
+    tell: Callable[[str], None] = lambda _: None,
+    profile_name: str | None = None,
+    region_name: str | None = None,
+    **options: Any,
+) -> Rotation:
+    """Replace the S3 key that is in use by a new one, within the quota of keys.
+
+    A key is made and proved by a signed ListBuckets; the cache is switched to it; after the grace
+    the old key is deleted. If the proof fails the new key is deleted again. Sessions of other
+    processes go on with the old key until it is gone, and then find the new one by themselves. URLs
+    that were presigned with the old key die with it.
+
+    Args:
+        replace: an access key that may be deleted *first*, if the quota leaves no slot for a new
+            one; for good, whatever comes after. The one in use is refused.
+        grace: how long the old key stays, in seconds. A Swift server remembers the secret of a key
+            for 60 s (``secret_cache_duration``).
+        tell: is told what was done, in words.
+        profile_name: an AWS profile.
+        region_name: whose endpoint proves the key.
+        **options: of the login, by keyword, as for :class:`toast_boto.Session`.
+
+    Returns:
+        The access key of the new key, and those that were deleted.
+
+    Raises:
+        ConfigurationError: an option makes no sense, or the login is incomplete.
+        KeyQuotaError: there is no slot for a new key, and ``replace`` was not given.
+        AuthenticationError: the S3 server refused the new key, which was deleted again.
+        IdentityUnavailableError: Keystone could not be asked; the text says what was done.
+        botocore.exceptions.BotoCoreError: the S3 server could not be asked, and the new key was
+            deleted again; or there is no such profile.
+    """
+    session = botocore.session.Session(profile=profile_name)
+    if region_name is not None:
+        session.set_config_variable("region", region_name)
+    configure(session, **options)
+    broker = broker_of(session)
+    return broker.rotate(_Proof(session), sleep=time.sleep, replace=replace, grace=grace, tell=tell)
+
+
+class _Proof:
+    """Signs a request with a key; any answer that has checked the signature is a proof."""
+
+    def __init__(self, session: botocore.session.Session) -> None:
+        self._session = session
+        # The endpoint may have to be looked up, for which nobody may hold the cache's lock.
+        unsigned = Config(signature_version=UNSIGNED)
+        self._url = session.create_client("s3", config=unsigned).meta.endpoint_url
+
+    def __call__(self, key: EC2Key) -> None:
+        client = self._session.create_client(
+            "s3",
+            endpoint_url=self._url,
+            aws_access_key_id=key.access,
+            aws_secret_access_key=key.secret,
+            config=Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 3}),
+        )
+        code = ""
+        try:
+            client.list_buckets()
+        except ClientError as error:
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if status < 500 and code not in _UNKNOWN_KEY:
+                return
+        finally:
+            client.close()
+        if code:
+            raise AuthenticationError(
+                f"the S3 server {self._url} did not accept the new key {key.access} ({code}), "
+                "so the one in use stays. Has the user a role in the tenant?"
+            )
