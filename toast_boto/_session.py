@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import os
+import pickle
 from typing import Any
 
 import boto3.session
 import botocore.session
 
 from ._plugin import configure
+from .errors import ConfigurationError
+
+# What a pickle must not or can't hold, and where another process finds it instead.
+_NOT_PICKLED = {
+    "password": "set TOAST_PASSWORD, name a profile that has toast_password, or give "
+    "password_process= instead",
+    "aws_secret_access_key": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile "
+    "that has them",
+    "aws_session_token": "set AWS_SESSION_TOKEN, or name a profile that has it",
+    "auth": "give username=, tenant_id= and password_process=, or set TOAST_*",
+    "botocore_session": "make the Session without one",
+}
+
+
+class NotPicklable(ConfigurationError, pickle.PicklingError):
+    """A Session that was given something that a pickle must not hold."""
 
 
 class Session(boto3.session.Session):  # type: ignore[misc]
@@ -17,6 +34,10 @@ class Session(boto3.session.Session):  # type: ignore[misc]
     The first parameters are boto3's own, in its order. Every client and resource of it is an S3
     one of the cloud's. Nothing is asked of the network until the first request is signed, unless
     the endpoint of an identity service of your own must be looked up in its catalogue.
+
+    It may be used by any number of threads, and after a fork. Its pickle holds how it was made,
+    never a secret: the process that loads it finds password and key for itself, and a Session that
+    was given a secret as an argument can't be pickled.
 
     Args:
         aws_access_key_id, aws_secret_access_key, aws_session_token: a key of your own; it is used
@@ -38,6 +59,7 @@ class Session(boto3.session.Session):  # type: ignore[misc]
         endpoint_url: the S3 endpoint of the session's own region.
         addressing_style: ``path``; ``virtual`` or ``auto`` if you insist.
         key_policy: ``reuse-or-create``, or ``reuse`` to make no key.
+        identity_timeout: after how many seconds to give up asking Keystone, in all; default 60.
         cache: ``file``, ``memory``, or the path of a directory.
 
     Raises:
@@ -70,34 +92,59 @@ class Session(boto3.session.Session):  # type: ignore[misc]
         endpoint_url: str | None = None,
         addressing_style: str | None = None,
         key_policy: str | None = None,
+        identity_timeout: float | str | None = None,
         cache: str | os.PathLike[str] | None = None,
     ) -> None:
+        of_boto3 = {
+            "aws_access_key_id": aws_access_key_id,
+            "aws_secret_access_key": aws_secret_access_key,
+            "aws_session_token": aws_session_token,
+            "region_name": region_name,
+            "botocore_session": botocore_session,
+            "profile_name": profile_name,
+            "aws_account_id": aws_account_id,
+        }
+        options = {
+            "cloud": cloud,
+            "auth_url": auth_url,
+            "username": username,
+            "password": password,
+            "password_process": password_process,
+            "tenant_id": tenant_id,
+            "user_domain": user_domain,
+            "project_domain": project_domain,
+            "auth": auth,
+            "ca_bundle": ca_bundle,
+            "allow_http": allow_http,
+            "endpoint_url": endpoint_url,
+            "addressing_style": addressing_style,
+            "key_policy": key_policy,
+            "identity_timeout": identity_timeout,
+            "cache": cache,
+        }
+        given = {name: v for name, v in {**of_boto3, **options}.items() if v is not None}
+        self._recipe = {name: v for name, v in given.items() if name not in _NOT_PICKLED}
+        self._not_pickled = [name for name in given if name in _NOT_PICKLED]
         botocore_session = botocore_session or botocore.session.get_session()
-        of_boto3 = {} if aws_account_id is None else {"aws_account_id": aws_account_id}
-        super().__init__(
-            aws_access_key_id,
-            aws_secret_access_key,
-            aws_session_token,
-            region_name,
-            botocore_session,
-            profile_name,
-            **of_boto3,
-        )
-        configure(
-            botocore_session,
-            cloud=cloud,
-            auth_url=auth_url,
-            username=username,
-            password=password,
-            password_process=password_process,
-            tenant_id=tenant_id,
-            user_domain=user_domain,
-            project_domain=project_domain,
-            auth=auth,
-            ca_bundle=ca_bundle,
-            allow_http=allow_http,
-            endpoint_url=endpoint_url,
-            addressing_style=addressing_style,
-            key_policy=key_policy,
-            cache=cache,
-        )
+        of_boto3["botocore_session"] = botocore_session
+        # An older boto3 does not know all of them.
+        super().__init__(**{name: v for name, v in of_boto3.items() if v is not None})
+        configure(botocore_session, **options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How to make it again.
+
+        Raises:
+            NotPicklable: it was given a secret, or something that lives in this process.
+        """
+        if self._not_pickled:
+            ways_out = "; ".join(f"instead of {n}= {_NOT_PICKLED[n]}" for n in self._not_pickled)
+            raise NotPicklable(
+                "this Session can't be pickled, because a pickle must hold no secret and nothing "
+                f"that lives in one process: {ways_out}."
+            )
+        return _make_again, (type(self), self._recipe)
+
+
+def _make_again(kind: type[Session], recipe: dict[str, Any]) -> Session:
+    return kind(**recipe)
