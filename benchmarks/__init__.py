@@ -1,0 +1,1 @@
+"""Measurements, to be run by hand from the root: ``python -m benchmarks.load``."""
