@@ -21,7 +21,7 @@ from ._notes import Notes, Refusal, notes_path
 from ._rotation import Rotation, Rotator
 from ._settings import Settings
 from ._slots import Connect, Identity, take_or_create, tenant_of
-from .errors import ToastBotoError
+from .errors import CacheError, ToastBotoError
 
 HEAL_SECONDS = 20.0  # of the total time, for a caller waits for the answer to a call
 
@@ -66,6 +66,7 @@ class Broker:
         self._dead: set[str] = set()  # keys that Keystone does not list any more
         self._newer_endpoints: dict[str, str] = {}
         self._lock = threading.Lock()
+        self._lock_was_held_at = -math.inf  # by somebody else, when it was last waited for in vain
         self._attempts = 0
         self._failure: ToastBotoError | None = None
         _brokers.add(self)
@@ -169,14 +170,15 @@ class Broker:
         Raises:
             ToastBotoError: Keystone was asked in vain; the key goes on being used.
         """
-        with self._lock:  # of many threads with one dead key the first replaces it for all
+        ends = time.monotonic() + HEAL_SECONDS
+        # Of many threads with one dead key the first replaces it for all.
+        if not self._lock.acquire(timeout=HEAL_SECONDS):
+            return Verdict.NOT_ASKED
+        try:
             verdict = self._without_asking(access, refusal)
-            if verdict is not None:
-                return verdict
-            with self._cache.lock(HEAL_SECONDS):
-                # Another process may have asked while this one waited for the lock.
-                verdict = self._without_asking(access, refusal)
-                return verdict or self._look_after(access, refusal)
+            return verdict or self._ask_about(access, refusal, ends)
+        finally:
+            self._lock.release()
 
     def _without_asking(self, access: str, refusal: Refusal) -> Verdict | None:
         # In this order: who asks writes the cache before the note, so that whoever sees the note
@@ -186,9 +188,22 @@ class Broker:
             return Verdict.ANOTHER_KEY
         return None if may_ask else Verdict.NOT_ASKED
 
-    def _look_after(self, access: str, refusal: Refusal) -> Verdict:
+    def _ask_about(self, access: str, refusal: Refusal, ends: float) -> Verdict:
+        now = time.monotonic()
+        if now >= ends or now - self._lock_was_held_at < HEAL_SECONDS:
+            return Verdict.NOT_ASKED  # another thread has just waited in vain
         try:
-            with self._connect(HEAL_SECONDS) as identity:
+            with self._cache.lock(ends - time.monotonic()):
+                # Another process may have asked while this one waited for the lock.
+                verdict = self._without_asking(access, refusal)
+                return verdict or self._look_after(access, refusal, ends)
+        except CacheError:
+            self._lock_was_held_at = time.monotonic()
+            raise
+
+    def _look_after(self, access: str, refusal: Refusal, ends: float) -> Verdict:
+        try:
+            with self._connect(max(ends - time.monotonic(), 1.0)) as identity:
                 return self._replace_if_gone(identity, access)
         finally:
             # Not before it is over, or other processes would not wait for what comes of it.
@@ -263,7 +278,9 @@ def make_broker(settings: Settings) -> Broker:
     notes = Notes()
     if settings["auth"] is None and settings.text("cache") == "file":
         cache = FileCache(settings.cache_directory(), name, tenant_id)
-        notes = Notes(notes_path(settings.cache_directory(), name))
+        notes = Notes(
+            notes_path(settings.cache_directory(), name), settings=settings.password_mark()
+        )
     may_create = settings.text("key_policy") != "reuse"
     return Broker(connect, cache, tenant_id=tenant_id, may_create=may_create, notes=notes)
 

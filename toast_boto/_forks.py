@@ -8,6 +8,7 @@ over plain http objects come back with the contents of other objects (seen with 
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from typing import Any
 
@@ -15,14 +16,17 @@ from typing import Any
 def register(client: Any) -> None:
     """Let a client drop its connections when it is first used in another process."""
     owner = os.getpid()
+    lock = threading.Lock()
     reference = weakref.ref(client)
 
     def drop_inherited_connections(**_: Any) -> None:
         nonlocal owner
-        if owner != os.getpid():
-            owner = os.getpid()
+        if owner == os.getpid():
+            return
+        with lock:  # no thread of the child may send anything before it is done
             found = reference()
-            if found is not None:
+            if found is not None and owner != os.getpid():
                 found.close()  # the pool of connections; a client opens new ones
+            owner = os.getpid()
 
     client.meta.events.register_first("request-created.s3", drop_inherited_connections)

@@ -95,11 +95,11 @@ class Healing:
             name = getattr(operation, "name", "the call")
             self._hint(
                 "body",
-                f"The key {access} is gone and was replaced, but the body of {name} can't be read "
+                f"The key {access} was replaced, but the body of {name} can't be read "
                 "again from where it started, so the call was not repeated. Make it once more.",
             )
             return None
-        logger.info("the key %s is gone; the call is repeated with its successor", access)
+        logger.info("the key %s was replaced; the call is repeated with its successor", access)
         return 0
 
     # -- hints
@@ -186,7 +186,7 @@ def _skew(http: Any) -> float:
     """By how many seconds the server's clock is ahead, if that is more than it allows; else 0."""
     try:
         theirs = parsedate_to_datetime(http.headers["Date"]).timestamp()
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return 0.0
     skew = theirs - time.time()
     return skew if abs(skew) > _SKEW_SECONDS else 0.0

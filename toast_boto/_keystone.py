@@ -72,14 +72,15 @@ class Keystone:
         self._settings = settings
         self._timeouts = timeouts
         self._total_seconds = min(at_most, settings.identity_timeout)
-        self._deadline = time.monotonic() + self._total_seconds
         self._sleep = sleep
         self._url = settings.auth_url
         self._failures = Failures(settings)
-        self._http = BoundedSession(timeouts, self._deadline)
         self._given_plugin = settings["auth"] is not None
-        plugin = settings["auth"].value if settings["auth"] else self._password_plugin()
+        plugin = settings["auth"].value if settings["auth"] else self._password_plugin(at_most)
         self._plugin: Any = plugin
+        # From here on: a command that printed the password had a time limit of its own.
+        self._deadline = time.monotonic() + self._total_seconds
+        self._http = BoundedSession(timeouts, self._deadline)
         self._session = session.Session(
             auth=plugin,
             session=self._http,
@@ -89,9 +90,9 @@ class Keystone:
         )
         self._login: Login | None = None
 
-    def _password_plugin(self) -> Any:
+    def _password_plugin(self, at_most: float) -> Any:
         settings = self._settings
-        username, password = settings.text("username"), settings.password()
+        username, password = settings.text("username"), settings.password(at_most)
         tenant_id = settings.text("tenant_id")
         if self._url.endswith("/v3"):
             return v3.Password(

@@ -38,10 +38,17 @@ class Notes:
     Args:
         path: of the file; None keeps them in memory.
         clock: seconds since the epoch.
+        settings: a text that differs for processes whose settings differ; no secret.
     """
 
-    def __init__(self, path: Path | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        clock: Callable[[], float] = time.time,
+        settings: str = "",
+    ) -> None:
         self._path = path
+        self._settings = hashlib.sha256(settings.encode("utf-8")).hexdigest()
         self._clock = clock
         self._own: dict[str, dict[str, Any]] = {}
 
@@ -63,16 +70,23 @@ class Notes:
 
     def failed(self, error: errors.ToastBotoError) -> None:
         """Remember that Keystone was asked for a key in vain; with the cache's lock held."""
-        note = {"at": self._clock(), "kind": type(error).__name__, "text": str(error)}
+        note = {
+            "at": self._clock(),
+            "kind": type(error).__name__,
+            "text": str(error),
+            "settings": self._settings,
+        }
         self._put("failure", note)
 
     def failure_since(self, started: float) -> errors.ToastBotoError | None:
         """With what error somebody of this host asked in vain after ``started``, or None.
 
-        For those who waited for the lock meanwhile: to ask again, one after the other, would take
-        long, or lock the account.
+        For those who waited for the lock meanwhile, with the same settings: to ask again, one after
+        the other, would take long, or lock the account.
         """
         note = self._get("failure")
+        if note.get("settings") != self._settings:
+            return None
         at, kind = note.get("at"), getattr(errors, str(note.get("kind")), None)
         if not _is_number(at) or not started < at <= self._clock():
             return None

@@ -10,11 +10,14 @@ from typing import Any
 
 from .errors import ConfigurationError
 
-TIME_LIMIT = 60
+TIME_LIMIT = 60.0
 
 
 def run_password_process(
-    command: str, source: str, run: Callable[..., Any] = subprocess.run
+    command: str,
+    source: str,
+    seconds: float = TIME_LIMIT,
+    run: Callable[..., Any] = subprocess.run,
 ) -> str:
     """Run a command without a shell; answers what it prints, less the line's end.
 
@@ -23,10 +26,11 @@ def run_password_process(
     Args:
         command: words, quoted as for a shell.
         source: where it was set, for the error's text.
+        seconds: how long it may take.
         run: what starts it.
 
     Raises:
-        ConfigurationError: it can't be run, fails, prints nothing, or takes more than 60 s.
+        ConfigurationError: it can't be run, fails, prints nothing, or takes too long.
     """
     what = f"the password command ({source})"
     output = b""
@@ -36,13 +40,13 @@ def run_password_process(
             command if os.name == "nt" else shlex.split(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            timeout=TIME_LIMIT,
+            timeout=seconds,
             check=False,
         )
         output = result.stdout
         failure = f"failed with exit code {result.returncode}" if result.returncode else ""
     except subprocess.TimeoutExpired:
-        failure = f"took more than {TIME_LIMIT} s"
+        failure = f"took more than {seconds:g} s"
     except OSError as error:
         failure = f"can't be run: {error.strerror}"
     except (ValueError, IndexError):

@@ -9,18 +9,21 @@ from typing import Any
 import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 from ._keys import EC2Key
 from ._plugin import broker_of, configure
 from ._rotation import GRACE_SECONDS, Rotation
 from .errors import AuthenticationError
 
-UNREACHABLE = (ConnectionError, HTTPClientError)
-"""What a proof raises when the S3 server can't be asked at all."""
-NO_SUCH_PROFILE = ProfileNotFound
+UNREACHABLE = (ClientError, ConnectionError, HTTPClientError)
+"""What a proof raises when no S3 server answers, or not about the key."""
+MISTAKES = BotoCoreError
+"""What botocore raises of an unknown profile, or of a file that it can't read."""
 
 _UNKNOWN_KEY = ("SignatureDoesNotMatch", "InvalidAccessKeyId")
+# Said before the key is looked at: too many requests, and a wrong clock here.
+_BEFORE_THE_KEY = ("SlowDown", "RequestTimeTooSkewed", "InvalidURI", "")
 
 
 def rotate_key(
@@ -37,7 +40,10 @@ def rotate_key(
     A key is made and proved by a signed ListBuckets; the cache is switched to it; after the grace
     the old key is deleted. If the proof fails the new key is deleted again. Sessions of other
     processes go on with the old key until it is gone, and then find the new one by themselves. URLs
-    that were presigned with the old key die with it.
+    that were presigned with the old key die with it. The key policy does not matter here.
+
+    The key in use is the one in the cache, or the only one there is. Where that is not known,
+    none is deleted.
 
     Args:
         replace: an access key that may be deleted *first*, if the quota leaves no slot for a new
@@ -57,8 +63,9 @@ def rotate_key(
         KeyQuotaError: there is no slot for a new key, and ``replace`` was not given.
         AuthenticationError: the S3 server refused the new key, which was deleted again.
         IdentityUnavailableError: Keystone could not be asked; the text says what was done.
-        botocore.exceptions.BotoCoreError: the S3 server could not be asked, and the new key was
-            deleted again; or there is no such profile.
+        botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: no S3 server could be
+            asked, or it did not answer about the key, and the new key was deleted again; or there
+            is no such profile.
     """
     session = botocore.session.Session(profile=profile_name)
     if region_name is not None:
@@ -85,18 +92,32 @@ class _Proof:
             aws_secret_access_key=key.secret,
             config=Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 3}),
         )
-        code = ""
+        code, answer = "", {}
         try:
-            client.list_buckets()
+            answer = client.list_buckets()
         except ClientError as error:
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             code = str(error.response.get("Error", {}).get("Code", ""))
-            if status < 500 and code not in _UNKNOWN_KEY:
-                return
+            if code not in _UNKNOWN_KEY and not _is_proof(error, code):
+                raise
+        except BotoCoreError:
+            raise
+        except Exception:  # of botocore's parsers, over an answer that is nothing like S3's
+            answer = {}
         finally:
             client.close()
-        if code:
+        if code in _UNKNOWN_KEY:
             raise AuthenticationError(
                 f"the S3 server {self._url} did not accept the new key {key.access} ({code}), "
                 "so the one in use stays. Has the user a role in the tenant?"
             )
+        if not code and not ("Buckets" in answer or "Owner" in answer):
+            raise ClientError(_NO_LIST, "ListBuckets")
+
+
+_NO_LIST = {"Error": {"Code": "NoList", "Message": "what answered is no S3 server"}}
+
+
+def _is_proof(error: ClientError, code: str) -> bool:
+    """Whether an S3 server said it, who had looked at the key: it gives codes in words."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status < 500 and not code.isdecimal() and code not in _BEFORE_THE_KEY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -61,7 +62,7 @@ class Rotator:
         self._prove = prove
         self._replace = replace
         self._grace = grace
-        self._tell = tell
+        self._listener = tell
         self._old: str | None = None
         self._new = ""
         self._deleted: list[str] = []
@@ -81,8 +82,8 @@ class Rotator:
             with self._connect() as identity:
                 entry = self._create(identity, self._cache.read() or current)
             self._new = entry.key.access
-            self._tell(f"Made the key {self._new}.")
             try:
+                self._tell(f"Made the key {self._new}.")
                 self._prove(entry.key)
             except BaseException:
                 self._undo()
@@ -95,11 +96,15 @@ class Rotator:
         """Wait out the grace, and delete the old key.
 
         Raises:
-            IdentityUnavailableError: it could not be deleted; the new one is in use.
+            ToastBotoError: it could not be deleted; the new one is in use.
         """
         if self._old is not None:
             self._tell(f"The old key {self._old} is deleted in {self._grace:g} s.")
-            sleep(self._grace)
+            try:
+                sleep(self._grace)
+            except BaseException:
+                self._tell(f"The old key {self._old} was not deleted, and keeps its slot.")
+                raise
             self._delete_old(self._old)
             self._deleted.append(self._old)
             self._tell(f"Deleted the key {self._old}. URLs presigned with it work no more.")
@@ -110,8 +115,13 @@ class Rotator:
         tenant_id = tenant_of(login, self._tenant_id)
         listed = identity.list_keys()
         names = [key.access for key in usable(listed, tenant_id)]
-        in_use = current.key.access if current else None
-        self._old = in_use if in_use in names else next(iter(names), None)
+        self._old = current.key.access if current else None
+        if current is None and len(names) == 1:
+            self._old = names[0]  # whoever logs in as this user has used this one
+        if self._old not in names:
+            self._old = None
+            if names:
+                self._tell(f"It is not known which key is in use; these stay: {', '.join(names)}.")
         if self._replace is not None:
             self._check_replace(listed, tenant_id)
         return Entry(self._make(identity, tenant_id, listed), time.time(), login.endpoints)
@@ -133,7 +143,7 @@ class Rotator:
     def _make(self, identity: Identity, tenant_id: str, listed: list[EC2Key]) -> EC2Key:
         known = [key.access for key in listed]
         try:
-            return create(identity, tenant_id, known)
+            return create(identity, tenant_id, known)[0]
         except CreateRefused as refusal:
             failure = refused(tenant_id, listed, refusal, self._old)
         if self._replace is None or not isinstance(failure, KeyQuotaError):
@@ -142,7 +152,7 @@ class Rotator:
         self._deleted.append(self._replace)
         self._tell(f"Deleted the key {self._replace}, to make room.")
         try:
-            return create(identity, tenant_id, known)
+            return create(identity, tenant_id, known)[0]
         except CreateRefused as refusal:
             failure = refusal.error
         except IdentityUnavailableError as error:
@@ -150,6 +160,10 @@ class Rotator:
         raise type(failure)(
             f"{failure} The key {self._replace} was deleted before that; the key in use was not."
         )
+
+    def _tell(self, text: str) -> None:
+        with contextlib.suppress(Exception):  # to lose a key costs more than to lose a word
+            self._listener(text)
 
     def _undo(self) -> None:
         """Take the new key back: it eats a slot, and nobody uses it."""
@@ -168,10 +182,10 @@ class Rotator:
         try:
             self._delete(old)
         except ToastBotoError as error:
-            text = str(error)
+            failure = error
         else:
             return
-        raise IdentityUnavailableError(
+        raise type(failure)(
             f"the key {self._new} is in use now, but the old key {old} could not be deleted, and "
-            f"keeps its slot: {text} Delete it in the console."
+            f"keeps its slot: {failure} Delete it in the console."
         )

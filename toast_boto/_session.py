@@ -35,9 +35,9 @@ class Session(boto3.session.Session):  # type: ignore[misc]
     one of the cloud's. Nothing is asked of the network until the first request is signed, unless
     the endpoint of an identity service of your own must be looked up in its catalogue.
 
-    It may be used by any number of threads, and after a fork. Its pickle holds how it was made,
-    never a secret: the process that loads it finds password and key for itself, and a Session that
-    was given a secret as an argument can't be pickled.
+    It may be used by any number of threads, and after a fork. Its pickle holds the arguments that
+    it was made with: the process that loads it finds password and key for itself, and a Session
+    that was given a password or a key as an argument can't be pickled.
 
     Args:
         aws_access_key_id, aws_secret_access_key, aws_session_token: a key of your own; it is used
@@ -144,6 +144,12 @@ class Session(boto3.session.Session):  # type: ignore[misc]
                 f"that lives in one process: {ways_out}."
             )
         return _make_again, (type(self), self._recipe)
+
+    def __copy__(self) -> Session:
+        """A shallow copy, as boto3's; nothing is made again for it."""
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
 
 
 def _make_again(kind: type[Session], recipe: dict[str, Any]) -> Session:

@@ -8,6 +8,7 @@ password ever travels to another cloud. Every value knows where it came from.
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -104,18 +105,28 @@ class Settings:
             + f" {_WHERE_THE_CONSOLE_SHOWS_IT}{self.hint}"
         )
 
-    def password(self) -> str:
+    def password(self, at_most: float = math.inf) -> str:
         """The API password; where a command gives it, that is run now.
+
+        Args:
+            at_most: a time limit for the command that is shorter than its own, in seconds.
 
         Raises:
             ConfigurationError: the command failed, took too long or printed nothing.
         """
         if "password" in self._values:
             return self.text("password")
-        from ._passwords import run_password_process  # noqa: PLC0415 - few use a command
+        from . import _passwords  # noqa: PLC0415 - few use a command
 
         command = self._values["password_process"]
-        return run_password_process(str(command.value), command.source)
+        seconds = min(at_most, _passwords.TIME_LIMIT)
+        return _passwords.run_password_process(str(command.value), command.source, seconds)
+
+    def password_mark(self) -> str:
+        """By what two processes can tell whether they were given the same login; no secret."""
+        names = ("password", "password_process", "ca_bundle", "key_policy", "identity_timeout")
+        found = [(name, self._values[name]) for name in names if name in self._values]
+        return repr([(n, v.source if n == "password" else str(v.value)) for n, v in found])
 
     def check_endpoint(self, url: str, source: str) -> None:
         """See that an S3 endpoint is not plain http by accident.

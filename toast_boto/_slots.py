@@ -89,7 +89,7 @@ def _create_first(identity: Identity, tenant_id: str, may_create: bool) -> EC2Ke
             "reuse-or-create (key_policy=, TOAST_KEY_POLICY or toast_key_policy)."
         )
     try:
-        made = create(identity, tenant_id)
+        made, sure = create(identity, tenant_id)
     except CreateRefused as refusal:
         return _adopt(identity, tenant_id, refusal)
     try:
@@ -97,12 +97,14 @@ def _create_first(identity: Identity, tenant_id: str, may_create: bool) -> EC2Ke
     except IdentityUnavailableError:
         return made  # it was made, and that is what counts
     first = next(iter(usable(listed, tenant_id)), made)
-    if first.access != made.access:
+    if sure and first.access != made.access:
         _drop_surplus(identity, made)
     return first
 
 
-def create(identity: Identity, tenant_id: str, known: Collection[str] | None = None) -> EC2Key:
+def create(
+    identity: Identity, tenant_id: str, known: Collection[str] | None = None
+) -> tuple[EC2Key, bool]:
     """Make a key; after a reply that was lost, find out by the list whether it was made.
 
     Args:
@@ -111,18 +113,21 @@ def create(identity: Identity, tenant_id: str, known: Collection[str] | None = N
         known: access keys that were there before, if it must be the one that was made here;
             without it any usable key will do.
 
+    Returns:
+        The key, and whether Keystone's reply named it; if not, it may be somebody else's.
+
     Raises:
         CreateRefused: Keystone will not.
         IdentityUnavailableError: it is not known whether it did, or which key it was.
     """
     for attempt in itertools.count(1):
         try:
-            return identity.create_key(tenant_id)
+            return identity.create_key(tenant_id), True
         except IdentityUnavailableError as error:
             doubt = error
         found = _new_keys(identity, tenant_id, known or (), doubt)
         if len(found) == 1 or (found and known is None):
-            return found[0]
+            return found[0], False
         if found:
             names = " and ".join(key.access for key in found)
             raise IdentityUnavailableError(

@@ -43,7 +43,10 @@ def call_within(seconds: float, call: Callable[[], _T]) -> _T:
         except BaseException as error:  # whatever it is, it is the caller's
             results.put((None, error))
 
-    threading.Thread(target=work, name="toast-boto-keystone", daemon=True).start()
+    try:
+        threading.Thread(target=work, name="toast-boto-keystone", daemon=True).start()
+    except RuntimeError:  # no more threads, or the interpreter is about to end
+        return call()
     try:
         result, error = results.get(timeout=seconds)
     except queue.Empty:

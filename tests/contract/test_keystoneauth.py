@@ -14,7 +14,7 @@ from tests.support import GOOD_LOGIN, Tenancy, Watch, odd_identity
 from toast_boto._keystone import TRIES, Keystone
 from toast_boto._profiles import Profile
 from toast_boto._settings import Settings, resolve
-from toast_boto.errors import AuthenticationError, IdentityUnavailableError
+from toast_boto.errors import AuthenticationError, ConfigurationError, IdentityUnavailableError
 
 NO_PROFILE = Profile("default", False, {})
 
@@ -150,3 +150,13 @@ def test_errors_hold_nothing_of_theirs() -> None:
         keystone.login()
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+
+
+def test_password_command_has_its_own_time(tenancy: Tenancy) -> None:
+    """The time that a command takes to print the password is not Keystone's."""
+    command = f"sh -c 'sleep 1.2; echo {tenancy.password}'"
+    options = tenancy.options(password=None, password_process=command, identity_timeout=1)
+    with Keystone(settings_of(**options)) as keystone:
+        assert keystone.login().user_id == tenancy.user_id
+    with pytest.raises(ConfigurationError, match=r"took more than 0\.2 s"):
+        Keystone(settings_of(**options), at_most=0.2)

@@ -7,11 +7,14 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +22,7 @@ from keystoneauth1.identity import v2
 
 import toast_boto
 from tests.support import Tenancy, Watch, set_settings
-from toast_boto import ConfigurationError
+from toast_boto import ConfigurationError, _forks
 
 STARTS = [
     m for m in ("fork", "forkserver", "spawn") if m in multiprocessing.get_all_start_methods()
@@ -74,6 +77,12 @@ def test_pickle_holds_no_secret(own: Tenancy) -> None:
     assert type(again) is toast_boto.Session
     assert pickle.dumps(again) == pickle.dumps(session)
     assert access_of(copy.deepcopy(ambient)) == access_of(ambient)
+
+
+def test_copied_session(own: Tenancy) -> None:
+    """copy.copy is boto3's own, whatever the Session was given."""
+    session = toast_boto.Session(password=own.password)
+    assert access_of(copy.copy(session)) == access_of(session)
 
 
 class Mine(toast_boto.Session):
@@ -229,6 +238,50 @@ def test_processes_that_wait_share_a_failure(
         assert shared >= 4
     else:  # a refusal is quick, so some may come after it
         assert len(watch.identity()) + shared == 8
+
+
+LAST_MOMENT = """
+import atexit, toast_boto
+def work(): toast_boto.client("s3").list_buckets(); print("done")
+atexit.register(work)
+"""
+
+
+def test_first_call_when_the_interpreter_ends(own: Tenancy) -> None:
+    """No thread can be started any more then; the login is made all the same."""
+    done = subprocess.run(
+        [sys.executable, "-c", LAST_MOMENT], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "done\n", done.stderr
+
+
+def test_other_threads_wait_while_connections_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the other process no request is sent before the inherited connections are gone."""
+    events: list[str] = []
+
+    class Client:
+        """What is needed of a client."""
+
+        def close(self) -> None:
+            time.sleep(0.2)
+            events.append("closed")
+
+        def register_first(self, _event: str, handler: Callable[..., None]) -> None:
+            self.handler = handler
+
+    client: Any = Client()
+    client.meta = SimpleNamespace(events=client)
+    _forks.register(client)
+    pid = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
+
+    def send(_: int) -> None:
+        client.handler()
+        events.append("sent")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(send, range(4)))
+    assert events == ["closed", *["sent"] * 4]
 
 
 # -- threads

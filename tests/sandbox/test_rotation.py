@@ -91,6 +91,64 @@ def test_cached_key_that_is_dead(options: dict[str, Any], strict_tenancy: Tenanc
     assert toast_boto.rotate_key(**options, grace=3600).deleted == ()
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_key_in_use_that_is_not_known(
+    cached: bool, options: dict[str, Any], strict_tenancy: Tenancy
+) -> None:
+    """Somebody else's keys are not deleted for want of one's own, be that dead or not known."""
+    if cached:
+        key_of(options)
+        strict_tenancy.delete_all_keys()
+    others = [strict_tenancy.create_key()["access"] for _ in range(1 if cached else 2)]
+    said: list[str] = []
+    rotation = toast_boto.rotate_key(**options, grace=3600, tell=said.append)
+    assert rotation.deleted == ()
+    assert names(strict_tenancy) == sorted([*others, rotation.access_key])
+    assert "It is not known which key is in use" in said[0]
+
+
+@pytest.mark.parametrize("when", ["talk", "grace"])
+def test_rotation_that_is_broken_off(
+    when: str, options: dict[str, Any], strict_tenancy: Tenancy
+) -> None:
+    """A listener that fails costs no key; an interrupt in the grace leaves two, and says so."""
+    broker = make_broker(resolve(options, {}, Profile("default", False, {})))
+    old = broker.key().access
+    said: list[str] = []
+
+    def tell(text: str) -> None:
+        said.append(text)
+        if when == "talk":
+            raise BrokenPipeError
+
+    def sleep(_: float) -> None:
+        if when == "grace":
+            raise KeyboardInterrupt
+
+    if when == "talk":
+        rotation = broker.rotate(lambda _: None, sleep, tell=tell)
+        assert names(strict_tenancy) == [rotation.access_key]
+        return
+    with pytest.raises(KeyboardInterrupt):
+        broker.rotate(lambda _: None, sleep, tell=tell)
+    assert said[-1] == f"The old key {old} was not deleted, and keeps its slot."
+    assert len(names(strict_tenancy)) == 2
+    assert key_of(options) != old
+
+
+def test_interrupted_proof(options: dict[str, Any], strict_tenancy: Tenancy) -> None:
+    """Ctrl-C while the key is proved takes it back."""
+
+    def prove(_: EC2Key) -> None:
+        raise KeyboardInterrupt
+
+    broker = make_broker(resolve(options, {}, Profile("default", False, {})))
+    old = broker.key().access
+    with pytest.raises(KeyboardInterrupt):
+        broker.rotate(prove)
+    assert names(strict_tenancy) == [old]
+
+
 def test_key_in_use_is_the_cached_one(options: dict[str, Any], strict_tenancy: Tenancy) -> None:
     """With several keys, it is the one in the cache that is replaced."""
     used = key_of(options)
@@ -247,7 +305,8 @@ def test_command_asks_before_it_deletes(environment: Tenancy) -> None:
     assert names(environment) == keys
     done = command("--grace", "0", "--replace", keys[2], "--yes")
     assert done.returncode == 0, done.stderr
-    assert names(environment) == sorted([keys[1], done.stdout.strip()])
+    assert "It is not known which key is in use" in done.stderr
+    assert names(environment) == sorted([*keys[:2], done.stdout.strip()])
 
 
 def test_command_on_a_terminal(environment: Tenancy) -> None:
@@ -296,6 +355,7 @@ def test_command_with_flags(strict_tenancy: Tenancy, tmp_path: Path) -> None:
         (["--grace", "soon"], 2, "--grace"),
         (["--grace", "-5"], 2, "--grace"),
         (["--profile", "nosuch"], 2, "nosuch"),
+        (["--endpoint-url", "https://localhost:1"], 4, "S3 server could not be asked"),
         (["--cloud", "nosuch"], 2, "there is no cloud"),
         (["--username", "nobody@example.com"], 3, "refused the login"),
         (["--auth-url", "http://127.0.0.1:1/v2.0", "--identity-timeout", "1"], 4, "127.0.0.1:1"),

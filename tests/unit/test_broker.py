@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -18,6 +19,7 @@ from toast_boto._keys import CreateRefused, EC2Key, usable
 from toast_boto._notes import Notes, Refusal
 from toast_boto.errors import (
     AuthenticationError,
+    CacheError,
     ConfigurationError,
     IdentityUnavailableError,
     KeyQuotaError,
@@ -382,7 +384,51 @@ def test_dead_key_without_a_slot(tmp_path: Path) -> None:
     assert shared.key().access == "a"
 
 
+def test_threads_do_not_wait_for_a_lock_one_after_the_other(tmp_path: Path) -> None:
+    """When the lock can't be had one thread waits for it in vain, and the others need not."""
+    identity = FakeIdentity([key("a")])
+    shared = Broker(
+        identity.connect,
+        FileCache(tmp_path, "name", "tenant", lock_seconds=0.3),
+        tenant_id="tenant",
+    )
+    shared.key()
+
+    def work(_: int) -> object:
+        try:
+            return shared.heal("a", Refusal.SIGNATURE)
+        except CacheError:
+            return CacheError
+
+    with FileCache(tmp_path, "name", "tenant").lock(), ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(work, range(8)))
+    assert outcomes.count(CacheError) == 1
+    assert outcomes.count(Verdict.NOT_ASKED) == 7
+    assert identity.asked == ["login", "list"]
+
+
+def test_shared_failures_are_of_equal_settings(tmp_path: Path) -> None:
+    """A process whose password comes from elsewhere is not told of another's wrong one."""
+    path = tmp_path / "name.notes"
+    Notes(path, settings="password from A").failed(AuthenticationError("refused"))
+    assert Notes(path, settings="password from B").failure_since(0.0) is None
+    shared = Notes(path, settings="password from A").failure_since(0.0)
+    assert isinstance(shared, AuthenticationError)
+    assert str(shared).startswith("refused")
+    assert Notes(path, settings="password from A").failure_since(time.time() + 1) is None
+
+
 # -- doubtful creates
+
+
+def test_adopted_key_is_not_dropped() -> None:
+    """A key that was adopted may be somebody else's: it is never deleted as our surplus."""
+    theirs = [key("theirs")]
+    identity = FakeIdentity(
+        [], theirs, [key("ours"), *theirs], made=IdentityUnavailableError("time-out")
+    )
+    assert broker(identity).key().access == "ours"
+    assert not [call for call in identity.asked if call.startswith("delete")]
 
 
 def test_doubtful_create_is_adopted() -> None:

@@ -54,7 +54,7 @@ def rotate(
     except _proof.UNREACHABLE as error:
         click.echo(f"toast-boto: the S3 server could not be asked: {error}", err=True)
         return _UNREACHABLE
-    except _proof.NO_SUCH_PROFILE as error:
+    except _proof.MISTAKES as error:
         raise ConfigurationError(str(error)) from None
     if as_json:
         click.echo(json.dumps({"access_key": rotation.access_key, "deleted": rotation.deleted}))
