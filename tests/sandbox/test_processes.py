@@ -151,21 +151,6 @@ def test_session_made_before_a_fork(own: Tenancy, warm: bool) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_fork_while_a_thread_asks(own: Tenancy) -> None:
-    """A fork in the middle of another thread's login leaves the child no lock that nobody holds."""
-    session = toast_boto.Session()
-    with ThreadPoolExecutor(8) as pool:
-        asking = [pool.submit(access_of, session) for _ in range(8)]
-        children = []
-        for _ in range(5):
-            time.sleep(0.02)
-            children.append(in_a_fork(lambda: session.get_credentials().access_key))
-        assert len({future.result() for future in asking}) == 1
-    assert [exit_code(child) for child in children] == [0] * 5
-    assert len(own.list_keys()) == 1
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_client_used_before_a_fork(own: Tenancy, scheme: str) -> None:
     """Parent and children never read each other's answers: each object comes with its content."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -469,3 +471,28 @@ def test_rotation_that_made_room_in_vain() -> None:
     with pytest.raises(AuthenticationError, match="The key c was deleted before that"):
         broker(identity).rotate(lambda _: None, lambda _: None, replace="c")
     assert identity.asked == ["login", "list", "create", "delete c", "create"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_fork_while_another_thread_asks() -> None:
+    """The child of a process whose other thread holds the broker's lock can ask for itself."""
+
+    class Slow(FakeIdentity):
+        def login(self) -> Login:
+            asking.set()
+            assert os.getpid() != parent or go_on.wait(20)
+            return super().login()
+
+    parent, asking, go_on = os.getpid(), threading.Event(), threading.Event()
+    shared = broker(Slow([key("a")]))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(shared.key)
+        assert asking.wait(10)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)  # instead of waiting for ever
+            os._exit(0 if shared.key().access == "a" else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        go_on.set()
+        assert waiting.result(10).access == "a"

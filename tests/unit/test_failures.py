@@ -151,3 +151,12 @@ def test_texts_of_others_are_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None
         with pytest.raises(IdentityUnavailableError) as caught:
             identity.login()
     assert "PROXYPW" not in str(caught.value)
+
+
+def test_answer_without_end() -> None:
+    """An answer is read up to a limit, be it as good as it may."""
+    endless = b'{"credentials": [], "more": "' + b"x" * (9 * 1024 * 1024) + b'"}'
+    answers = odd_identity(GOOD_LOGIN, (200, "application/json", endless))
+    with answers as (url, _), keystone(url) as identity:
+        with pytest.raises(IdentityUnavailableError, match="longer than 8388608 bytes"):
+            identity.list_keys()
