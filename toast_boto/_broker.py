@@ -252,10 +252,25 @@ class Broker:
             ToastBotoError: a step failed; the text says what is left as it was.
             Exception: what ``prove`` raised; the new key is deleted then.
         """
-        rotator = Rotator(self._connect, self._cache, self._tenant_id, prove=prove, **options)
+        in_use = {broker.access for broker in _all_brokers() if broker.access}
+        rotator = Rotator(
+            self._connect, self._cache, self._tenant_id, prove=prove, in_use=in_use, **options
+        )
         with self._lock:
             self._entry = rotator.switch(self._entry)
+        for broker in _all_brokers():  # other sessions of this process, which may only presign
+            broker.take_over(rotator.old, self._entry)
         return rotator.finish(sleep)
+
+    @property
+    def access(self) -> str | None:
+        """The access key that it has at hand; asks nobody."""
+        return self._entry.key.access if self._entry else None
+
+    def take_over(self, old: str | None, entry: Entry) -> None:
+        """Use another key, if the old one is in use here."""
+        if old is not None and self.access == old:
+            self._entry = entry
 
 
 def make_broker(settings: Settings) -> Broker:
@@ -288,8 +303,16 @@ def make_broker(settings: Settings) -> Broker:
 _brokers: weakref.WeakSet[Broker] = weakref.WeakSet()
 
 
+def _all_brokers() -> list[Broker]:
+    while True:
+        try:
+            return list(_brokers)
+        except RuntimeError:  # another thread has made one meanwhile
+            continue
+
+
 def _renew_locks() -> None:
-    for broker in list(_brokers):
+    for broker in _all_brokers():
         broker.renew_lock()
 
 

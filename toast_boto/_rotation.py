@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from ._cache import Cache, Entry
@@ -33,12 +33,16 @@ class Rotator:
         cache: where the key is kept.
         tenant_id: the tenant, empty: that of the login.
         prove: signs a request with a key, and raises when that does not prove the key.
+        in_use: access keys that this process signs with.
         replace: access key that may be deleted first, where the quota is used up.
         grace: how long the old key stays, in seconds.
         tell: is told what was done, in words.
 
+    Attributes:
+        old: access key of the key that the new one stands in for, None where that is not known.
+
     Raises:
-        ConfigurationError: the grace is no time that can be waited for.
+        ConfigurationError: the grace is no time that can be waited for, or ``replace`` is empty.
     """
 
     def __init__(
@@ -48,22 +52,28 @@ class Rotator:
         tenant_id: str,
         *,
         prove: Callable[[EC2Key], None],
+        in_use: Collection[str] = (),
         replace: str | None = None,
         grace: float = GRACE_SECONDS,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         if not (isinstance(grace, int | float) and 0 <= grace <= _LONGEST_GRACE_SECONDS):
             raise ConfigurationError(
-                f"grace={grace!r} (--grace): it is a number of seconds, from 0 to a day's"
+                f"grace={grace!r} (--grace): it is a number of seconds, from 0 to "
+                f"{_LONGEST_GRACE_SECONDS}"
             )
+        if replace is not None and not replace.strip():
+            raise ConfigurationError("--replace or replace= is empty: give an access key, or none")
         self._connect = connect
         self._cache = cache
         self._tenant_id = tenant_id
         self._prove = prove
+        self._in_use = in_use
         self._replace = replace
         self._grace = grace
         self._listener = tell
-        self._old: str | None = None
+        self.old: str | None = None
+        self._others: list[str] = []
         self._new = ""
         self._deleted: list[str] = []
 
@@ -89,7 +99,7 @@ class Rotator:
                 self._undo()
                 raise
             self._cache.write(entry)
-        self._tell(f"The S3 server accepts it, and it is used from now on: {self._new}.")
+        self._tell(f"The S3 server accepts the key {self._new}, which takes over now.")
         return entry
 
     def finish(self, sleep: Callable[[float], None]) -> Rotation:
@@ -98,16 +108,22 @@ class Rotator:
         Raises:
             ToastBotoError: it could not be deleted; the new one is in use.
         """
-        if self._old is not None:
-            self._tell(f"The old key {self._old} is deleted in {self._grace:g} s.")
+        if self.old is not None:
+            self._tell(f"The old key {self.old} is deleted in {self._grace:g} s.")
             try:
                 sleep(self._grace)
             except BaseException:
-                self._tell(f"The old key {self._old} was not deleted, and keeps its slot.")
+                self._tell(
+                    f"The old key {self.old} was not deleted, and keeps its slot: delete it in "
+                    "the console."
+                )
                 raise
-            self._delete_old(self._old)
-            self._deleted.append(self._old)
-            self._tell(f"Deleted the key {self._old}. URLs presigned with it work no more.")
+            self._delete_old(self.old)
+            self._deleted.append(self.old)
+            self._tell(f"Deleted the key {self.old}. URLs presigned with it work no more.")
+        stay = [access for access in self._others if access not in self._deleted]
+        if stay:
+            self._tell(f"It is not known which key was in use, so these stay: {', '.join(stay)}.")
         return Rotation(self._new, tuple(self._deleted))
 
     def _create(self, identity: Identity, current: Entry | None) -> Entry:
@@ -115,16 +131,19 @@ class Rotator:
         tenant_id = tenant_of(login, self._tenant_id)
         listed = identity.list_keys()
         names = [key.access for key in usable(listed, tenant_id)]
-        self._old = current.key.access if current else None
-        if current is None and len(names) == 1:
-            self._old = names[0]  # whoever logs in as this user has used this one
-        if self._old not in names:
-            self._old = None
-            if names:
-                self._tell(f"It is not known which key is in use; these stay: {', '.join(names)}.")
+        self.old = current.key.access if current else None
+        if current is None:
+            # What this process signs with; or the only one, which whoever logs in has used.
+            used = [access for access in names if access in self._in_use] or names
+            self.old = used[0] if len(used) == 1 else None
+        if self.old not in names:
+            self.old, self._others = None, names
         if self._replace is not None:
             self._check_replace(listed, tenant_id)
-        return Entry(self._make(identity, tenant_id, listed), time.time(), login.endpoints)
+        entry = Entry(self._make(identity, tenant_id, listed), time.time(), login.endpoints)
+        if self._replace is not None and not self._deleted:
+            self._tell(f"There was a slot for a new key, so the key {self._replace} stays.")
+        return entry
 
     def _check_replace(self, listed: list[EC2Key], tenant_id: str) -> None:
         there = [key.access for key in listed if key.tenant_id == tenant_id]
@@ -134,7 +153,7 @@ class Rotator:
                 f"{tenant_id} has no such key of this user. There are: "
                 f"{', '.join(there) or 'none'}."
             )
-        if self._replace == self._old:
+        if self._replace == self.old or self._replace in self._in_use:
             raise ConfigurationError(
                 f"the key {self._replace} (--replace or replace=) is in use here; it is deleted "
                 "when the new one works. Name another one, which may go before that, or none."
@@ -145,7 +164,7 @@ class Rotator:
         try:
             return create(identity, tenant_id, known)[0]
         except CreateRefused as refusal:
-            failure = refused(tenant_id, listed, refusal, self._old)
+            failure = refused(tenant_id, listed, refusal, self.old)
         if self._replace is None or not isinstance(failure, KeyQuotaError):
             raise failure
         identity.delete_key(self._replace)
