@@ -171,14 +171,14 @@ class Broker:
             ToastBotoError: Keystone was asked in vain; the key goes on being used.
         """
         ends = time.monotonic() + HEAL_SECONDS
-        # Of many threads with one dead key the first replaces it for all.
-        if not self._lock.acquire(timeout=HEAL_SECONDS):
+        lock = self._lock  # of many threads with one dead key the first replaces it for all
+        if not lock.acquire(timeout=HEAL_SECONDS):
             return Verdict.NOT_ASKED
         try:
             verdict = self._without_asking(access, refusal)
             return verdict or self._ask_about(access, refusal, ends)
         finally:
-            self._lock.release()
+            lock.release()
 
     def _without_asking(self, access: str, refusal: Refusal) -> Verdict | None:
         # In this order: who asks writes the cache before the note, so that whoever sees the note

@@ -73,11 +73,13 @@ class Healing:
         return None
 
     def _repeat(self, response: Any, request: dict[str, Any], operation: Any) -> int | None:
-        code = None if response is None else _refusal_code(*response)
-        if code is None:
-            return None
         context = request["context"]
         access = context.get(_SIGNER)
+        code = None if response is None else _refusal_code(*response)
+        if code is None:
+            if response is not None and access and _is_blind(*response):
+                self._hint("blind", _BLIND)
+            return None
         if code == "RequestTimeTooSkewed" or (code == "403" and _skew(response[0])):
             self._hint_clock(response[0])
             return None
@@ -144,6 +146,18 @@ def _refusal_code(http: Any, parsed: dict[str, Any]) -> str | None:
     errors = parsed.get("Errors") if http.status_code == 200 else None
     codes = [str(error.get("Code")) for error in errors or () if isinstance(error, dict)]
     return next((code for code in codes if _REFUSALS.get(code) is Refusal.SIGNATURE), None)
+
+
+_BLIND = (
+    "The S3 server answered InvalidURI to a request with a good URI: Swift does that while it "
+    "can't reach its own Keystone to check a key. Try again later."
+)
+
+
+def _is_blind(http: Any, parsed: dict[str, Any]) -> bool:
+    """Whether Swift could not check the key (seen on 2.38)."""
+    said = parsed.get("Error", {})
+    return http.status_code == 400 and "InvalidURI" in f"{said.get('Code')} {said.get('Message')}"
 
 
 def note_signer(request: Any, **_: Any) -> None:

@@ -51,6 +51,7 @@ class Notes:
         self._settings = hashlib.sha256(settings.encode("utf-8")).hexdigest()
         self._clock = clock
         self._own: dict[str, dict[str, Any]] = {}
+        self._unsaved: set[str] = set()  # notes that stand in no file, and count nevertheless
 
     def may_ask(self, access: str, refusal: Refusal) -> bool:
         """Whether Keystone may be asked about a key: once a minute for each kind of refusal.
@@ -95,17 +96,16 @@ class Notes:
         return kind(f"{note.get('text')} (Another process of this host has just asked.)")
 
     def _get(self, name: str) -> dict[str, Any]:
-        found = {**self._own, **self._read()}.get(name)
+        found = self._own.get(name) if name in self._unsaved else self._read().get(name)
         return found if isinstance(found, dict) else {}
 
     def _put(self, name: str, note: dict[str, Any]) -> None:
         self._own[name] = note
-        if self._path is None:
-            return
-        try:
-            write_private(self._path, json.dumps({**self._read(), name: note}).encode("utf-8"))
-        except OSError:
-            self._path = None  # from now on this process's own count
+        self._unsaved.add(name)
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                write_private(self._path, json.dumps({**self._read(), name: note}).encode("utf-8"))
+                self._unsaved.discard(name)
 
     def _read(self) -> dict[str, Any]:
         if self._path is None:

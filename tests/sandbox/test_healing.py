@@ -306,6 +306,21 @@ def test_wrong_clock(s3: Any, strict_tenancy: Tenancy, caplog: pytest.LogCapture
     assert watch.identity().count("create") == 0
 
 
+def test_server_without_its_keystone(
+    s3: Any, strict_tenancy: Tenancy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A Swift that can't check keys says InvalidURI; the log says, once, what that means."""
+    strict_tenancy.cloud.stop_keystone()
+    try:
+        for _ in range(3):
+            with pytest.raises(ClientError, match="InvalidURI"):
+                s3.list_buckets()
+    finally:
+        strict_tenancy.cloud.start_keystone()
+    assert caplog.text.count("can't reach its own Keystone") == 1
+    s3.list_buckets()
+
+
 def test_keys_that_the_user_gave(strict_tenancy: Tenancy) -> None:
     """A pasted key that is dead stays dead, and nobody is asked."""
     key = strict_tenancy.create_key()
@@ -371,4 +386,4 @@ def test_successor_is_logged(
     caplog.set_level(logging.INFO, "toast_boto")
     (dead,) = strict_tenancy.delete_all_keys()
     s3.list_buckets()
-    assert f"the key {dead} is gone" in caplog.text
+    assert f"the key {dead} was replaced" in caplog.text

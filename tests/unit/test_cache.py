@@ -343,6 +343,20 @@ def test_home_that_is_read_only(tmp_path: Path) -> None:
         subprocess.run(["umount", str(tmp_path / "mounted")], check=True)
 
 
+def test_notes_that_can_not_be_written(tmp_path: Path) -> None:
+    """A process then goes by its own notes, and by everybody's again when it can."""
+    path = tmp_path / "gone" / "name.notes"
+    notes = Notes(path)
+    notes.asked("a", Refusal.DENIED)
+    assert not notes.may_ask("a", Refusal.DENIED)
+    assert Notes(path).may_ask("a", Refusal.DENIED)
+    path.parent.mkdir()
+    notes.asked("b", Refusal.DENIED)
+    assert not Notes(path).may_ask("b", Refusal.DENIED)
+    Notes(path).asked("c", Refusal.DENIED)
+    assert not notes.may_ask("c", Refusal.DENIED)
+
+
 def test_clock_that_was_set_back(cache: FileCache) -> None:
     """An entry of the future is an entry: a key does not get old."""
     cache.write(Entry(KEY, 9_999_999_999.0, {}))
