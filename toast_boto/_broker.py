@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import enum
 import math
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from typing import Any
 
-from ._cache import Cache, Entry, FileCache, MemoryCache, entry_name
+from ._cache import Cache, Entry
 from ._keys import EC2Key, usable
-from ._notes import Notes, Refusal, notes_path
+from ._living import living, register
+from ._notes import Notes, Refusal
 from ._rotation import Rotation, Rotator
-from ._settings import Settings
 from ._slots import Connect, Identity, take_or_create, tenant_of
 from .errors import CacheError, ToastBotoError
 
@@ -69,7 +67,7 @@ class Broker:
         self._lock_was_held_at = -math.inf  # by somebody else, when it was last waited for in vain
         self._attempts = 0
         self._failure: ToastBotoError | None = None
-        _brokers.add(self)
+        register(self)
 
     def renew_lock(self) -> None:
         """In a forked child: whoever held the lock is not there to release it."""
@@ -252,13 +250,13 @@ class Broker:
             ToastBotoError: a step failed; the text says what is left as it was.
             Exception: what ``prove`` raised; the new key is deleted then.
         """
-        in_use = {broker.access for broker in _all_brokers() if broker.access}
+        in_use = {broker.access for broker in living() if broker.access}
         rotator = Rotator(
             self._connect, self._cache, self._tenant_id, prove=prove, in_use=in_use, **options
         )
         with self._lock:
             self._entry = rotator.switch(self._entry)
-        for broker in _all_brokers():  # other sessions of this process, which may only presign
+        for broker in living():  # other sessions of this process, which may only presign
             broker.take_over(rotator.old, self._entry)
         return rotator.finish(sleep)
 
@@ -271,50 +269,3 @@ class Broker:
         """Use another key, if the old one is in use here."""
         if old is not None and self.access == old:
             self._entry = entry
-
-
-def make_broker(settings: Settings) -> Broker:
-    """The broker that the settings ask for; asks nobody, reads nothing."""
-
-    def connect(at_most: float = math.inf, /) -> Any:
-        from ._keystone import Keystone  # noqa: PLC0415 - only a miss pays for keystoneauth1
-
-        return Keystone(settings, at_most)
-
-    tenant_id = settings.text("tenant_id")
-    name = entry_name(
-        settings.auth_url,
-        tenant_id,
-        settings.text("username"),
-        settings.text("user_domain"),
-        settings.text("project_domain"),
-    )
-    cache: Cache = MemoryCache()
-    notes = Notes()
-    if settings["auth"] is None and settings.text("cache") == "file":
-        cache = FileCache(settings.cache_directory(), name, tenant_id)
-        notes = Notes(
-            notes_path(settings.cache_directory(), name), settings=settings.password_mark()
-        )
-    may_create = settings.text("key_policy") != "reuse"
-    return Broker(connect, cache, tenant_id=tenant_id, may_create=may_create, notes=notes)
-
-
-_brokers: weakref.WeakSet[Broker] = weakref.WeakSet()
-
-
-def _all_brokers() -> list[Broker]:
-    while True:
-        try:
-            return list(_brokers)
-        except RuntimeError:  # another thread has made one meanwhile
-            continue
-
-
-def _renew_locks() -> None:
-    for broker in _all_brokers():
-        broker.renew_lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)

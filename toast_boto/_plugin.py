@@ -22,7 +22,8 @@ from botocore.exceptions import CredentialRetrievalError
 from botocore.session import Session
 
 from . import _forks, _quirks
-from ._broker import Broker, make_broker
+from ._broker import Broker
+from ._brokers import make_broker
 from ._credentials import ToastCredentialProvider, ToastCredentials
 from ._healing import Healing
 from ._pins import Pins

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, CredentialRetrievalError
 import toast_boto
 from tests.faults.proxy import FAULTS, LASTING, PASSING, Fault, FaultProxy
 from tests.support import Tenancy
-from toast_boto._broker import make_broker
+from toast_boto._brokers import make_broker
 from toast_boto._keystone import TRIES
 from toast_boto._profiles import Profile
 from toast_boto._settings import resolve

@@ -16,7 +16,7 @@ import pytest
 import toast_boto
 from tests.support import Tenancy, Watch, set_settings
 from toast_boto import ConfigurationError, KeyQuotaError
-from toast_boto._broker import make_broker
+from toast_boto._brokers import make_broker
 from toast_boto._keys import EC2Key
 from toast_boto._profiles import Profile
 from toast_boto._settings import resolve
