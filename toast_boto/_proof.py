@@ -23,7 +23,7 @@ MISTAKES = BotoCoreError
 
 _UNKNOWN_KEY = ("SignatureDoesNotMatch", "InvalidAccessKeyId")
 # Said before the key is looked at: too many requests, and a wrong clock here.
-_BEFORE_THE_KEY = ("SlowDown", "RequestTimeTooSkewed", "InvalidURI", "")
+_BEFORE_THE_KEY = ("SlowDown", "RequestTimeTooSkewed", "")
 
 
 def rotate_key(
@@ -120,4 +120,6 @@ _NO_LIST = {"Error": {"Code": "NoList", "Message": "what answered is no S3 serve
 def _is_proof(error: ClientError, code: str) -> bool:
     """Whether an S3 server said it, who had looked at the key: it gives codes in words."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return status < 500 and not code.isdecimal() and code not in _BEFORE_THE_KEY
+    # InvalidURI, an error within another, is what Swift says while it can't look at keys.
+    blind = "InvalidURI" in str(error)
+    return status < 500 and not code.isdecimal() and code not in _BEFORE_THE_KEY and not blind
