@@ -71,7 +71,6 @@ def test_no_secret_in_any_text(
 ) -> None:
     """Login by both versions, list, create, heal, rotate, every fault and the command line."""
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("toast_boto").setLevel(logging.DEBUG)
     collected = Collected(strict_tenancy)
     session = toast_boto.Session(**options)
     s3 = session.client("s3")

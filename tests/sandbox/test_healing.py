@@ -265,7 +265,7 @@ def test_missing_role(
             s3.list_buckets() if call == "list_buckets" else s3.head_bucket(Bucket="photos")
     assert watch.identity() == ["login", "list"]
     assert [k["access"] for k in strict_tenancy.list_keys()] == [k["access"] for k in keys]
-    hints = [r.getMessage() for r in caplog.records if r.name == "toast_boto"]
+    hints = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert len(hints) == 1
     assert "Has the user a role in the tenant" in hints[0]
 

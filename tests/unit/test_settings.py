@@ -234,7 +234,7 @@ def test_password_command_that_hangs() -> None:
         raise subprocess.TimeoutExpired("print-it", timeout)
 
     with pytest.raises(ConfigurationError, match="more than 60 s") as caught:
-        run_password_process("print-it", "TOAST_PASSWORD_PROCESS", hang)
+        run_password_process("print-it", "TOAST_PASSWORD_PROCESS", run=hang)
     assert caught.value.__context__ is None, "which would hold what it printed"
 
 
