@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,20 +39,25 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return home
 
 
-@pytest.fixture(scope="session")
-def _cloud() -> Iterator[Sandbox]:
+@contextmanager
+def started(**options: Any) -> Iterator[Sandbox]:
+    """A sandbox that this machine's settings don't reach."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("REQUESTS_CA_BUNDLE", raising=False)
-        with Sandbox() as cloud:
+        with Sandbox(**options) as cloud:
             yield cloud
+
+
+@pytest.fixture(scope="session")
+def _cloud() -> Iterator[Sandbox]:
+    with started() as cloud:
+        yield cloud
 
 
 @pytest.fixture(scope="session")
 def _strict_cloud() -> Iterator[Sandbox]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("REQUESTS_CA_BUNDLE", raising=False)
-        with Sandbox(secret_cache=0) as cloud:
-            yield cloud
+    with started(secret_cache=0) as cloud:
+        yield cloud
 
 
 @pytest.fixture

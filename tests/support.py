@@ -15,6 +15,10 @@ from typing import Any
 import pytest
 import requests
 
+from toast_boto._broker import Broker
+from toast_boto._brokers import make_broker
+from toast_boto._profiles import Profile
+from toast_boto._settings import resolve
 from toast_boto.errors import ToastBotoWarning
 from toast_boto.sandbox import Request, Sandbox
 
@@ -152,6 +156,16 @@ class Tenancy:
         for access in gone:
             self.delete_key(access)
         return gone
+
+
+def broker_for(options: dict[str, Any], **changes: Any) -> Broker:
+    """The broker that a new process would have, which finds nothing but these options."""
+    return make_broker(resolve({**options, **changes}, {}, Profile("default", False, {})))
+
+
+def key_of(options: dict[str, Any], **changes: Any) -> str:
+    """The access key that a new process would sign with."""
+    return broker_for(options, **changes).key().access
 
 
 def set_settings(monkeypatch: pytest.MonkeyPatch, tenancy: Tenancy, cache: Path) -> None:

@@ -31,8 +31,6 @@ def make_broker(settings: Settings) -> Broker:
     notes = Notes()
     if settings["auth"] is None and settings.text("cache") == "file":
         cache = FileCache(settings.cache_directory(), name, tenant_id)
-        notes = Notes(
-            notes_path(settings.cache_directory(), name), settings=settings.password_mark()
-        )
+        notes = Notes(notes_path(settings.cache_directory(), name), settings=settings.login_mark())
     may_create = settings.text("key_policy") != "reuse"
     return Broker(connect, cache, tenant_id=tenant_id, may_create=may_create, notes=notes)

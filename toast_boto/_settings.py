@@ -119,10 +119,10 @@ class Settings:
         from . import _passwords  # noqa: PLC0415 - few use a command
 
         command = self._values["password_process"]
-        seconds = min(at_most, _passwords.TIME_LIMIT)
-        return _passwords.run_password_process(str(command.value), command.source, seconds)
+        limit = min(at_most, _passwords.TIME_LIMIT)
+        return _passwords.run_password_process(str(command.value), command.source, limit)
 
-    def password_mark(self) -> str:
+    def login_mark(self) -> str:
         """By what two processes can tell whether they were given the same login; no secret."""
         names = ("password", "password_process", "ca_bundle", "key_policy", "identity_timeout")
         found = [(name, self._values[name]) for name in names if name in self._values]

@@ -11,19 +11,10 @@ from botocore.exceptions import ClientError, CredentialRetrievalError
 
 import toast_boto
 from tests.faults.proxy import FAULTS, LASTING, PASSING, Fault, FaultProxy
-from tests.support import Tenancy
-from toast_boto._brokers import make_broker
+from tests.support import Tenancy, key_of
 from toast_boto._keystone import TRIES
-from toast_boto._profiles import Profile
-from toast_boto._settings import resolve
 
 CALLS = ("login", "list", "create")
-
-
-def key_of(options: dict[str, Any], **changes: Any) -> str:
-    """The access key that a new process would sign with."""
-    settings = resolve({**options, **changes}, {}, Profile("default", False, {}))
-    return make_broker(settings).key().access
 
 
 def list_buckets(options: dict[str, Any]) -> None:

@@ -14,12 +14,9 @@ import botocore.exceptions
 import pytest
 
 import toast_boto
-from tests.support import Tenancy, Watch, set_settings
+from tests.support import Tenancy, Watch, broker_for, key_of, set_settings
 from toast_boto import ConfigurationError, KeyQuotaError
-from toast_boto._brokers import make_broker
 from toast_boto._keys import EC2Key
-from toast_boto._profiles import Profile
-from toast_boto._settings import resolve
 
 
 @pytest.fixture
@@ -31,10 +28,6 @@ def options(strict_tenancy: Tenancy, tmp_path: Path) -> dict[str, Any]:
 
 def names(tenancy: Tenancy) -> list[str]:
     return sorted(key["access"] for key in tenancy.list_keys())
-
-
-def key_of(options: dict[str, Any]) -> str:
-    return make_broker(resolve(options, {}, Profile("default", False, {}))).key().access
 
 
 def test_key_is_replaced(options: dict[str, Any], strict_tenancy: Tenancy) -> None:
@@ -95,8 +88,7 @@ def test_requests_of_a_rotation(options: dict[str, Any], strict_tenancy: Tenancy
 
 def test_grace(options: dict[str, Any], strict_tenancy: Tenancy) -> None:
     """Until the grace is over both keys are there, and the new one is in use."""
-    settings = resolve(options, {}, Profile("default", False, {}))
-    broker = make_broker(settings)
+    broker = broker_for(options)
     old = broker.key().access
     seen: list[Any] = []
 
@@ -143,7 +135,7 @@ def test_rotation_that_is_broken_off(
     when: str, options: dict[str, Any], strict_tenancy: Tenancy
 ) -> None:
     """A listener that fails costs no key; an interrupt in the grace leaves two, and says so."""
-    broker = make_broker(resolve(options, {}, Profile("default", False, {})))
+    broker = broker_for(options)
     old = broker.key().access
     said: list[str] = []
 
@@ -173,7 +165,7 @@ def test_interrupted_proof(options: dict[str, Any], strict_tenancy: Tenancy) -> 
     def prove(_: EC2Key) -> None:
         raise KeyboardInterrupt
 
-    broker = make_broker(resolve(options, {}, Profile("default", False, {})))
+    broker = broker_for(options)
     old = broker.key().access
     with pytest.raises(KeyboardInterrupt):
         broker.rotate(prove)
@@ -191,8 +183,7 @@ def test_key_in_use_is_the_cached_one(options: dict[str, Any], strict_tenancy: T
 
 def test_proof_that_fails(options: dict[str, Any], strict_tenancy: Tenancy) -> None:
     """When the S3 server does not accept the new key, it is deleted again, and nothing changes."""
-    settings = resolve(options, {}, Profile("default", False, {}))
-    broker = make_broker(settings)
+    broker = broker_for(options)
     old = broker.key().access
     said: list[str] = []
 
@@ -278,8 +269,7 @@ def test_login_that_is_missing() -> None:
 
 def test_old_key_that_can_not_be_deleted(options: dict[str, Any], strict_tenancy: Tenancy) -> None:
     """When Keystone goes away meanwhile, the new key is in use and the text names the old one."""
-    settings = resolve({**options, "identity_timeout": 1}, {}, Profile("default", False, {}))
-    broker, cloud = make_broker(settings), strict_tenancy.cloud
+    broker, cloud = broker_for(options, identity_timeout=1), strict_tenancy.cloud
     old = broker.key().access
     try:
         with pytest.raises(toast_boto.IdentityUnavailableError) as caught:
