@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._install import install, installed, uninstall
     from ._plugin import configure
     from ._proof import rotate_key
     from ._rotation import Rotation
@@ -40,9 +42,12 @@ __all__ = [
     "UnsupportedServiceError",
     "client",
     "configure",
+    "install",
+    "installed",
     "resource",
     "rotate_key",
     "setup_default_session",
+    "uninstall",
 ]
 
 DEFAULT_SESSION: Session | None = None
@@ -51,6 +56,9 @@ DEFAULT_SESSION: Session | None = None
 _HOMES = {
     "Rotation": "_rotation",
     "configure": "_plugin",
+    "install": "_install",
+    "installed": "_install",
+    "uninstall": "_install",
     "rotate_key": "_proof",
     "Session": "_session",
 }
@@ -92,9 +100,14 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f"{__name__}.errors"), name)
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    if name.startswith("__"):
+    # A module of ours that `from . import` asks for must not cost an import of boto3.
+    if name.startswith("__") or (name[0] == "_" and _is_own_module(name)):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return _of_boto3(name)
+
+
+def _is_own_module(name: str) -> bool:
+    return importlib.util.find_spec(f"{__name__}.{name}") is not None
 
 
 def _of_boto3(name: str) -> Any:

@@ -61,6 +61,13 @@ def configure(botocore_session: Session, **options: Any) -> None:
         ConfigurationError: an option makes no sense, or the session was configured and used before.
         TypeError: it is no botocore session, or an asynchronous one.
     """
+    configure_by(botocore_session, options)
+
+
+def configure_by(
+    botocore_session: Session, options: Mapping[str, Any], *, flags: bool = False
+) -> None:
+    """As :func:`configure`; ``flags`` says that the options are a command line's."""
     if not isinstance(botocore_session, Session) or inspect.iscoroutinefunction(
         botocore_session.get_credentials
     ):
@@ -72,13 +79,23 @@ def configure(botocore_session: Session, **options: Any) -> None:
     if earlier:
         earlier.remove(botocore_session)
     try:
-        plugin = _Plugin(botocore_session, options, os.environ)
+        plugin = _Plugin(botocore_session, options, os.environ, flags)
     except BaseException:
         if earlier:
             earlier.install(botocore_session)
         raise
     plugin.install(botocore_session)
     _configured[botocore_session] = plugin
+
+
+def is_configured(botocore_session: Session) -> bool:
+    """Whether a session is a TOAST session."""
+    return botocore_session in _configured
+
+
+def settings_of(botocore_session: Session) -> Settings:
+    """The settings of a session that was configured."""
+    return _configured[botocore_session].settings
 
 
 def broker_of(botocore_session: Session) -> Broker:
@@ -98,9 +115,13 @@ class _Plugin:
     """What is done to one session, which it does not hold."""
 
     def __init__(
-        self, session: Session, options: Mapping[str, Any], environ: Mapping[str, str]
+        self,
+        session: Session,
+        options: Mapping[str, Any],
+        environ: Mapping[str, str],
+        flags: bool,
     ) -> None:
-        self.settings = _resolve(session, options, environ)
+        self.settings = _resolve(session, options, environ, flags)
         # One broker and one credentials object, whatever number of threads ask for them.
         broker = make_broker(self.settings)
         self.broker = broker
@@ -141,7 +162,8 @@ class _Plugin:
             session.set_config_variable("region", self._region_before)
 
     def _wrap_create_client(self, session: Session) -> None:
-        original = session.create_client
+        # Not through the door by which a session waits for its first use, once it is decided.
+        original = getattr(session.create_client, "behind", session.create_client)
         signature = inspect.signature(original)
 
         @functools.wraps(original)
@@ -214,7 +236,9 @@ class _Plugin:
         return own_key
 
 
-def _resolve(session: Session, options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+def _resolve(
+    session: Session, options: Mapping[str, Any], environ: Mapping[str, str], flags: bool
+) -> Settings:
     """The settings of a session, its profile's included."""
     session.get_scoped_config()  # botocore's own errors first: no such profile, unreadable file
     profile = read_profile(
@@ -223,4 +247,4 @@ def _resolve(session: Session, options: Mapping[str, Any], environ: Mapping[str,
         config_file=session.get_config_variable("config_file"),
         credentials_file=session.get_config_variable("credentials_file"),
     )
-    return resolve(options, environ, profile)
+    return resolve(options, environ, profile, flags=flags)
