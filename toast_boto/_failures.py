@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from ._keys import CreateRefused
-from ._settings import Settings
+from ._settings import Settings, plugin_name
 from .errors import AuthenticationError, ConfigurationError, IdentityUnavailableError
 
 URL_HINT = " Is the identity URL right, and is no proxy or login page in between?"
@@ -52,10 +52,10 @@ class Failures:
                 f"there is no login at {self._where}: it answered {status}. The identity URL must "
                 "end in /v2.0, or in /v3 where Keystone has no v2.0 any more."
             )
-        if self._settings["auth"]:
+        auth = self._settings["auth"]
+        if auth:
             return AuthenticationError(
-                f"{self._where} refused the login of the plugin given as auth= ({status}): "
-                f"{message}"
+                f"{self._where} refused the login of {plugin_name(auth)} ({status}): {message}"
             )
         no_keystone = "" if status == 401 else " Is the identity URL right?"
         return AuthenticationError(

@@ -33,9 +33,18 @@ class Option(NamedTuple):
     secret: bool = False
     argument: bool = True
 
-    def places(self) -> str:
+    @property
+    def flag(self) -> str:
+        """What gives it on the command line; a secret is never an argument of a process."""
+        return "--password-stdin" if self.secret else f"--{self.name.replace('_', '-')}"
+
+    def given(self, flags: bool) -> str:
+        """What gave it, where the caller did: a flag of the command line, or an argument."""
+        return self.flag if flags else f"the argument {self.name}="
+
+    def places(self, flags: bool = False) -> str:
         """Where a user can set it, for error texts."""
-        where = [f"the argument {self.name}=", *self.environment[:1]]
+        where = [self.given(flags), *self.environment[:1]]
         if self.profile:
             file = " of the credentials file" if self.secret else ""
             where.append(f"{self.profile} in the profile{file}")
@@ -74,7 +83,7 @@ OPTIONS = {
             "project_domain", "v3 project domain", (), ("OS_PROJECT_DOMAIN_NAME",),
             "toast_project_domain", "Default", identity=True,
         ),
-        Option("auth", "keystoneauth1 plugin", identity=True),
+        Option("auth", "keystoneauth1 plugin", (), ("OS_CLOUD",), identity=True),
         Option("ca_bundle", "CA bundle", ("AWS_CA_BUNDLE",), ("OS_CACERT",), "ca_bundle"),
         Option("allow_http", "plain http", ("TOAST_ALLOW_HTTP",), (), "toast_allow_http", "no"),
         Option("endpoint_url", "S3 endpoint"),  # its other sources are botocore's own
@@ -108,27 +117,51 @@ class Value(NamedTuple):
 
 
 def find(
-    option: Option, arguments: Mapping[str, Any], environ: Mapping[str, str], profile: Profile
+    option: Option,
+    arguments: Mapping[str, Any],
+    environ: Mapping[str, str],
+    profile: Profile,
+    flags: bool = False,
 ) -> Value | None:
     """An option's value of its highest source: argument, named profile, TOAST_*, ambient profile.
+
+    Args:
+        option: a row of the table.
+        arguments: by option name.
+        environ: the environment variables.
+        profile: named or ambient.
+        flags: whether the arguments came from a command line, so that texts name the flag.
 
     Raises:
         ConfigurationError: an argument of a wrong type.
     """
+    found = sources(option, arguments, environ, profile, flags)
+    return found[0] if found else None
+
+
+def sources(
+    option: Option,
+    arguments: Mapping[str, Any],
+    environ: Mapping[str, str],
+    profile: Profile,
+    flags: bool = False,
+) -> list[Value]:
+    """An option's values of all its sources, highest first; arguments and errors as :func:`find`.
+
+    The OS_* group is none of them: it is taken as a whole or not at all.
+    """
+    found = []
     given = arguments.get(option.name) if option.argument else None
     if given is not None and given != "":
-        return Value(_checked_argument(option, given), f"the argument {option.name}=", 0)
-    of_profile = None
+        found.append(Value(_checked_argument(option, given), option.given(flags), 0))
+    for name in option.environment:
+        if environ.get(name):
+            found.append(Value(environ[name], name, 2))
     if option.profile and profile.values.get(option.profile, ("", ""))[0]:
         text, path = profile.values[option.profile]
         source = f"{option.profile} in the profile {profile.name!r} of {path}"
-        of_profile = Value(text, source, 1 if profile.named else 3)
-    if of_profile and profile.named:
-        return of_profile
-    for name in option.environment:
-        if environ.get(name):
-            return Value(environ[name], name, 2)
-    return of_profile
+        found.append(Value(text, source, 1 if profile.named else 3))
+    return sorted(found, key=lambda value: value.rank)
 
 
 def _checked_argument(option: Option, value: Any) -> Any:

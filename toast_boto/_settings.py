@@ -44,15 +44,22 @@ class Settings:
         allow_http: whether plain http is allowed to any host.
         identity_timeout: after how many seconds to give up asking the identity service, in all.
         hint: what a user should know whose login is missing or incomplete; may be empty.
+        flags: whether the caller is a command line, so that texts name flags, not arguments.
     """
 
     def __init__(
-        self, values: dict[str, Value], cloud: Cloud | None, allow_http: bool, hint: str
+        self,
+        values: dict[str, Value],
+        cloud: Cloud | None,
+        allow_http: bool,
+        hint: str,
+        flags: bool = False,
     ) -> None:
         self._values = values
         self.cloud = cloud
         self.allow_http = allow_http
         self.hint = hint
+        self.flags = flags
         self.auth_url = str(values["auth_url"].value)
         self.identity_timeout = seconds(values["identity_timeout"], OPTIONS["identity_timeout"])
 
@@ -101,7 +108,9 @@ class Settings:
         raise ConfigurationError(
             f"the login is incomplete: there is no {' and no '.join(o.title for o in missing)}. "
             f"There is {', '.join(given)}. "
-            + " ".join(f"Set the {option.title} by {option.places()}." for option in missing)
+            + " ".join(
+                f"Set the {option.title} by {option.places(self.flags)}." for option in missing
+            )
             + f" {_WHERE_THE_CONSOLE_SHOWS_IT}{self.hint}"
         )
 
@@ -145,11 +154,18 @@ class Settings:
 
 def nothing_configured(settings: Settings) -> ConfigurationError:
     """The error of a session that has neither a login nor keys."""
+    way_out = (
+        "Make a profile by `toast-boto configure`, name one by --profile, or set TOAST_USERNAME, "
+        "TOAST_PASSWORD and TOAST_TENANT_ID."
+    )
+    if not settings.flags:
+        way_out = (
+            "Set TOAST_USERNAME, TOAST_PASSWORD and TOAST_TENANT_ID, pass username=, password= and "
+            "tenant_id= to toast_boto.Session, or make a profile by `toast-boto configure`."
+        )
     return ConfigurationError(
-        "there is no login and no key for TOAST Object Storage. Set TOAST_USERNAME, "
-        "TOAST_PASSWORD and TOAST_TENANT_ID, pass username=, password= and tenant_id= to "
-        "toast_boto.Session, or put toast_username, toast_password and toast_tenant_id into a "
-        f"profile. {_WHERE_THE_CONSOLE_SHOWS_IT}{settings.hint}"
+        f"there is no login and no key for TOAST Object Storage. {way_out} "
+        f"{_WHERE_THE_CONSOLE_SHOWS_IT}{settings.hint}"
     )
 
 
@@ -157,6 +173,8 @@ def resolve(
     arguments: Mapping[str, Any],
     environ: Mapping[str, str],
     profile: Profile,
+    *,
+    flags: bool = False,
 ) -> Settings:
     """Find every option's value.
 
@@ -164,6 +182,7 @@ def resolve(
         arguments: given in code, by option name; None means not given.
         environ: the environment variables.
         profile: the profile that botocore uses, named or ambient.
+        flags: whether the arguments came from a command line, so that texts name the flag.
 
     Raises:
         ConfigurationError: a value makes no sense; the text names it, its source and the way out.
@@ -174,7 +193,7 @@ def resolve(
         raise TypeError(f"unknown option {', '.join(sorted(unknown))}; known: {', '.join(known)}")
     values = {}
     for option in OPTIONS.values():
-        found = find(option, arguments, environ, profile)
+        found = find(option, arguments, environ, profile, flags)
         if found:
             values[option.name] = found
     hint = ""
@@ -191,7 +210,7 @@ def resolve(
     split_cache(values)
     check_ca_bundle(values.get("ca_bundle"))
     allow_http = boolean(values["allow_http"], OPTIONS["allow_http"])
-    return Settings(values, cloud, allow_http, hint)
+    return Settings(values, cloud, allow_http, hint, flags)
 
 
 def _keep_what_code_gave(values: dict[str, Value]) -> None:
@@ -202,8 +221,10 @@ def _keep_what_code_gave(values: dict[str, Value]) -> None:
 
 
 def _take_openstack_group(values: dict[str, Value], environ: Mapping[str, str]) -> str:
-    """Take the identity of the OS_* variables, if they hold one; answers a hint for errors."""
-    if not (environ.get("OS_AUTH_URL") and environ.get("OS_USERNAME")):
+    """Take the identity of OS_CLOUD or the OS_* variables, if they hold one; answers a hint."""
+    by_name = environ.get("OS_CLOUD")
+    group = f"clouds.yaml's {by_name!r} (OS_CLOUD)" if by_name else "the OS_* variables"
+    if not by_name and not (environ.get("OS_AUTH_URL") and environ.get("OS_USERNAME")):
         half = environ.get("OS_AUTH_URL") or environ.get("OS_USERNAME")
         needed = " The OS_* variables count only with both OS_AUTH_URL and OS_USERNAME set."
         return needed if half else ""
@@ -211,24 +232,47 @@ def _take_openstack_group(values: dict[str, Value], environ: Mapping[str, str]) 
     meant = [values[name].source for name in given if values[name].rank <= 1]
     if meant:
         return (
-            f" The OS_* variables hold a login, which is taken as a whole or not at all, and not "
-            f"beside {' and '.join(meant)}."
+            f" {group[0].upper()}{group[1:]} hold a login, which is taken as a whole or not at "
+            f"all, and not beside {' and '.join(meant)}."
+        )
+    found = _of_clouds_yaml(by_name) if by_name else _of_variables(environ)
+    if found is None:
+        return (
+            f" OS_CLOUD={by_name} is not used: to read clouds.yaml needs an extra, pip install "
+            "'toast-boto[openstack]'."
         )
     if given:
         warnings.warn(
             f"{', '.join(values[name].source for name in given)} not used: no TOAST user name is "
-            "set, so the login is that of the OS_* variables. Set TOAST_USERNAME, or unset "
-            "OS_AUTH_URL.",
+            f"set, so the login is that of {group}. Set TOAST_USERNAME, or unset "
+            f"{'OS_CLOUD' if by_name else 'OS_AUTH_URL'}.",
             ToastBotoWarning,
             stacklevel=2,
         )
     for name in given:
         del values[name]
-    for option in OPTIONS.values():
-        for name in option.openstack:
-            if environ.get(name) and option.name not in values:
-                values[option.name] = Value(environ[name], name, 4)
+    for name, value in found.items():
+        values.setdefault(name, value)
     return ""
+
+
+def _of_variables(environ: Mapping[str, str]) -> dict[str, Value]:
+    return {
+        option.name: Value(environ[name], name, 4)
+        for option in OPTIONS.values()
+        for name in reversed(option.openstack)
+        if environ.get(name) and option.name != "auth"
+    }
+
+
+def _of_clouds_yaml(name: str) -> dict[str, Value] | None:
+    """What a cloud of clouds.yaml says; None where openstacksdk is not installed."""
+    try:
+        from . import _clouds_yaml  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    source = f"clouds.yaml's {name!r} (OS_CLOUD)"
+    return {key: Value(value, source, 4) for key, value in _clouds_yaml.read_cloud(name).items()}
 
 
 def _choose_password(values: dict[str, Value]) -> None:
@@ -236,6 +280,11 @@ def _choose_password(values: dict[str, Value]) -> None:
     if "password" in values and "password_process" in values:
         command_wins = values["password_process"].rank < values["password"].rank
         values.pop("password" if command_wins else "password_process")
+
+
+def plugin_name(auth: Value) -> str:
+    """What a text calls a keystoneauth1 plugin."""
+    return "the plugin given as auth=" if auth.rank == 0 else auth.source
 
 
 def _choose_cloud(values: dict[str, Value]) -> Cloud | None:
@@ -249,7 +298,7 @@ def _choose_cloud(values: dict[str, Value]) -> Cloud | None:
     if "auth" in values and not (url and url.rank == 0):
         of_plugin = getattr(values["auth"].value, "auth_url", None)
         if of_plugin:
-            url = Value(of_plugin, "the plugin given as auth=", 0)
+            url = Value(of_plugin, plugin_name(values["auth"]), 0)
         elif not url and not chosen:
             raise ConfigurationError(
                 "the plugin given as auth= has no auth_url of its own: give auth_url= too"
