@@ -7,7 +7,12 @@ import sys
 
 def main() -> None:
     """Run the command line; exits with its code."""
-    from .cli import main as run  # noqa: PLC0415 - commands that must be quick will not need click
+    from . import _credential_process  # noqa: PLC0415 - `import toast_boto.__main__` costs nothing
+
+    arguments = sys.argv[1:]
+    if _credential_process.takes(arguments):
+        sys.exit(_credential_process.main(arguments))
+    from .cli import main as run  # noqa: PLC0415 - which needs click
 
     sys.exit(run())
 

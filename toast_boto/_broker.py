@@ -16,10 +16,10 @@ from typing import Any
 from ._cache import Cache, Entry
 from ._keys import EC2Key, usable
 from ._living import living, register
-from ._notes import Notes, Refusal
+from ._notes import ASK_AGAIN_SECONDS, Notes, Refusal
 from ._rotation import Rotation, Rotator
-from ._slots import Connect, Identity, take_or_create, tenant_of
-from .errors import CacheError, ToastBotoError
+from ._slots import Connect, Identity, Login, take_or_create, tenant_of
+from .errors import CacheError, IdentityUnavailableError, ToastBotoError
 
 HEAL_SECONDS = 20.0  # of the total time, for a caller waits for the answer to a call
 
@@ -105,6 +105,11 @@ class Broker:
         finally:
             self._attempts += 1
 
+    def cached_access(self) -> str | None:
+        """The access key in the cache; asks nobody."""
+        entry = self._cached()
+        return entry.key.access if entry else None
+
     def _cached(self) -> Entry | None:
         kept = self._cache.read()
         return None if kept is None or kept.key.access in self._dead else kept
@@ -151,10 +156,61 @@ class Broker:
         return entry
 
     def _obtain(self, identity: Identity) -> Entry:
-        login = identity.login()
-        tenant_id = tenant_of(login, self._tenant_id)
-        key = take_or_create(identity, tenant_id, identity.list_keys(), may_create=self._may_create)
+        login, tenant_id, listed = self._look(identity)
+        key = take_or_create(identity, tenant_id, listed, may_create=self._may_create)
         return Entry(key, self._clock(), login.endpoints)
+
+    def _look(self, identity: Identity) -> tuple[Login, str, list[EC2Key]]:
+        login = identity.login()
+        return login, tenant_of(login, self._tenant_id), identity.list_keys()
+
+    def checked(
+        self, max_age: float, *, ask_again: bool = False
+    ) -> tuple[Entry, ToastBotoError | None]:
+        """The key, looked up in Keystone's list if that is long ago, and replaced if it is gone.
+
+        Args:
+            max_age: after how many seconds to look it up again.
+            ask_again: also when somebody asked in vain within the last minute.
+
+        Returns:
+            The key with what is known of it; and, where it should have been looked up and Keystone
+            was away, why that failed.
+
+        Raises:
+            ToastBotoError: there is no key to be had, or Keystone refused.
+        """
+        entry = self.entry()
+        if self._is_fresh(entry, max_age):
+            return entry, None
+        try:
+            with self._lock, self._cache.lock(HEAL_SECONDS):
+                return self._look_up(entry, max_age, ask_again), None
+        except (IdentityUnavailableError, CacheError) as error:
+            return entry, error
+
+    def _is_fresh(self, entry: Entry, max_age: float) -> bool:
+        # A time to come is of a clock that was wrong.
+        return 0 <= self._clock() - entry.checked_at < max_age
+
+    def _look_up(self, entry: Entry, max_age: float, ask_again: bool) -> Entry:
+        # Another process may have asked while this one waited for the lock.
+        kept = self._cached()
+        if kept is not None and self._is_fresh(kept, max_age):
+            self._entry = kept
+            return kept
+        failure = self._notes.failure_since(self._clock() - ASK_AGAIN_SECONDS)
+        if isinstance(failure, IdentityUnavailableError) and not ask_again:
+            raise failure
+        access = (kept or entry).key.access
+        self._entry = kept or entry
+        try:
+            with self._connect(HEAL_SECONDS) as identity:
+                self._replace_if_gone(identity, access)
+        except ToastBotoError as error:
+            self._notes.failed(error)
+            raise
+        return self._entry
 
     # -- healing
 
@@ -218,9 +274,7 @@ class Broker:
         return True
 
     def _replace_if_gone(self, identity: Identity, access: str) -> Verdict:
-        login = identity.login()
-        tenant_id = tenant_of(login, self._tenant_id)
-        listed = identity.list_keys()
+        login, tenant_id, listed = self._look(identity)
         mine = self._entry.key if self._entry else None
         still = next((key for key in usable(listed, tenant_id) if key == mine), None)
         if still is None:

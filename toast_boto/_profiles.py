@@ -9,6 +9,7 @@ from __future__ import annotations
 import configparser
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from .errors import ConfigurationError
 
 CONFIG_FILE = "~/.aws/config"
 CREDENTIALS_FILE = "~/.aws/credentials"
+NOBODY = "the default"
+PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")  # the first one set counts
 
 
 class Profile(NamedTuple):
@@ -30,6 +33,58 @@ class Profile(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Profile(name={self.name!r}, named={self.named!r}, keys={sorted(self.values)!r})"
+
+
+def profile_in_use(environ: Mapping[str, str], name: str | None = None) -> Profile:
+    """The profile that botocore would use, without botocore.
+
+    Args:
+        environ: the environment variables.
+        name: of a profile that a command line named, None for the ambient one.
+
+    Raises:
+        ConfigurationError: there is no such profile, or a file can't be read.
+    """
+    config_file, credentials_file = file_names(environ)
+    named = bool(name)
+    source, name = ("--profile", name) if name else ambient_name(environ)
+    names = profile_names(config_file, credentials_file)
+    if name not in names and source != NOBODY:
+        raise ConfigurationError(
+            f"there is no profile {name!r} ({source}) in {config_file} or {credentials_file}; "
+            f"there are: {', '.join(sorted(names)) or 'none'}. `toast-boto configure --profile "
+            f"{shlex.quote(name)}` makes one."
+        )
+    return read_profile(
+        name, named=named, config_file=config_file, credentials_file=credentials_file
+    )
+
+
+def ambient_name(environ: Mapping[str, str]) -> tuple[str, str]:
+    """What names the ambient profile, and its name, in botocore's order."""
+    for variable in PROFILE_VARIABLES:
+        if environ.get(variable):
+            return variable, environ[variable]
+    return NOBODY, "default"
+
+
+def file_names(environ: Mapping[str, str]) -> tuple[str, str]:
+    """The paths of config and credentials file, as botocore finds them."""
+    return (
+        environ.get("AWS_CONFIG_FILE") or CONFIG_FILE,
+        environ.get("AWS_SHARED_CREDENTIALS_FILE") or CREDENTIALS_FILE,
+    )
+
+
+def profile_names(config_file: str, credentials_file: str) -> set[str]:
+    """The names of all profiles of the two files.
+
+    Raises:
+        ConfigurationError: a file can't be read.
+    """
+    files = ((config_file, True), (credentials_file, False))
+    found = (profile_of(s, prefixed) for path, prefixed in files for s in _sections(path))
+    return {name for name in found if name}
 
 
 def read_profile(
@@ -52,13 +107,18 @@ def read_profile(
     values: dict[str, tuple[str, str]] = {}
     for path, prefixed in ((config_file, True), (credentials_file, False)):
         for section, items in _sections(path).items():
-            if _profile_name(section, prefixed) == name:
+            if profile_of(section, prefixed) == name:
                 values.update({key: (value, path) for key, value in items.items()})
     return Profile(name, named, values)
 
 
-def _profile_name(section: str, prefixed: bool) -> str | None:
-    """Which profile a section is; the config file writes ``[profile x]``, but ``[default]``."""
+def profile_of(section: str, prefixed: bool) -> str | None:
+    """Which profile a section is, None for one that is none.
+
+    Args:
+        section: its name, as the file has it.
+        prefixed: whether it is the config file's, which writes ``[profile x]``, but ``[default]``.
+    """
     if not prefixed or section == "default":
         return section
     try:
@@ -68,9 +128,21 @@ def _profile_name(section: str, prefixed: bool) -> str | None:
     return words[1] if len(words) == 2 and words[0] == "profile" else None
 
 
+def path_of(name: str) -> Path:
+    """A file's path, expanded as botocore expands it."""
+    return Path(os.path.expanduser(os.path.expandvars(name)))
+
+
+def where_broken(error: configparser.Error) -> str:
+    """At which line a file is no INI file, in words; its text may hold a key, and is not quoted."""
+    lines = getattr(error, "errors", None)  # of a ParsingError: line numbers and lines
+    line = lines[0][0] if lines else getattr(error, "lineno", None)
+    return f" (line {line})" if line else ""
+
+
 def _sections(path: str) -> dict[str, dict[str, str]]:
-    # As botocore expands and reads them, in the locale's encoding, and without interpolation.
-    expanded = Path(os.path.expanduser(os.path.expandvars(path)))
+    # As botocore reads them, in the locale's encoding, and without interpolation.
+    expanded = path_of(path)
     if not expanded.is_file():
         return {}
     parser = configparser.RawConfigParser()
@@ -82,8 +154,7 @@ def _sections(path: str) -> dict[str, dict[str, str]]:
     except UnicodeDecodeError as error:
         failure = f"can't be read: it is not in {error.encoding}"
     except configparser.Error as error:
-        line = getattr(error, "lineno", None)
-        where = f" (line {line})" if line else ""
+        where = where_broken(error)
         failure = f"is no valid AWS file{where}: {type(error).__name__}"
     if failure:  # raised out here: what was caught quotes the file, which may hold a key
         raise ConfigurationError(f"{path} {failure}")

@@ -1,0 +1,56 @@
+"""What the command line says on stderr, and the code with which it ends.
+
+Without click, for the one command that must be quick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from .errors import (
+    AuthenticationError,
+    ConfigurationError,
+    IdentityUnavailableError,
+    KeyQuotaError,
+    ToastBotoError,
+)
+
+EXIT_UNEXPECTED = 1
+EXIT_CONFIGURATION = 2
+EXIT_REFUSED = 3
+EXIT_UNREACHABLE = 4
+EXIT_QUOTA = 5
+EXIT_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells count
+
+_CODES = (
+    (ConfigurationError, EXIT_CONFIGURATION),
+    (AuthenticationError, EXIT_REFUSED),
+    (IdentityUnavailableError, EXIT_UNREACHABLE),
+    (KeyQuotaError, EXIT_QUOTA),
+)
+
+
+def exit_code(error: ToastBotoError) -> int:
+    """The exit code of one of our errors."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), EXIT_UNEXPECTED)
+
+
+def say(text: str) -> None:
+    """One line on stderr."""
+    sys.stderr.write(f"toast-boto: {text}\n")
+
+
+def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+    say(f"warning: {message}")
+
+
+@contextlib.contextmanager
+def warnings_in_words() -> Iterator[None]:
+    """Show warnings as one line in words, without the file that they came from."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        yield
