@@ -78,8 +78,13 @@ def _distrust(found: os.stat_result) -> str:
     return "it is too large" if found.st_size > MAX_BYTES else ""
 
 
-def write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replace a file in one step; it has mode 0600 from its first moment.
+
+    Args:
+        path: of the file.
+        data: what will be in it.
+        mode: what it has at last, where others may read it.
 
     Raises:
         OSError: it can't be written; what was there before is there still.
@@ -92,6 +97,8 @@ def write_private(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if mode != 0o600:
+            Path(temporary).chmod(mode)
         Path(temporary).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
