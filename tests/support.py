@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -279,3 +282,37 @@ def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> bool:
     while not true() and time.monotonic() < deadline:
         time.sleep(0.05)
     return true()
+
+
+def run_cli(
+    *arguments: str, environ: dict[str, str] | None = None, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, without a terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "toast_boto", *arguments],
+        capture_output=True,
+        text=True,
+        input=stdin,
+        timeout=120,
+        check=False,
+        env={**os.environ, **(environ or {})},
+    )
+
+
+def write_profile(home: Path, name: str, config: str, credentials: str = "") -> None:
+    """Write a profile by hand, as the only one."""
+    directory = home / ".aws"
+    directory.mkdir(exist_ok=True)
+    prefix = "" if name == "default" else "profile "
+    directory.joinpath("config").write_text(f"[{prefix}{name}]\n{config}", encoding="utf-8")
+    path = directory / "credentials"
+    path.touch(mode=0o600)
+    path.write_text(f"[{name}]\n{credentials}", encoding="utf-8")
+
+
+def profile_text(tenancy: Tenancy) -> str:
+    """The login of a user in a profile, without the password."""
+    return (
+        f"toast_auth_url = {tenancy.cloud.auth_url}\ntoast_username = {tenancy.username}\n"
+        f"toast_tenant_id = {tenancy.tenant_id}\nca_bundle = {tenancy.cloud.ca_bundle}\n"
+    )

@@ -57,6 +57,7 @@ class Cache(Protocol):
 
     def read(self) -> Entry | None: ...
     def write(self, entry: Entry) -> None: ...
+    def clear(self) -> bool: ...
     def lock(self, seconds: float | None = None) -> AbstractContextManager[None]: ...
 
 
@@ -68,6 +69,9 @@ class MemoryCache:
 
     def write(self, entry: Entry) -> None:
         """The broker remembers it; there is nowhere else to put it."""
+
+    def clear(self) -> bool:
+        return False
 
     @contextlib.contextmanager
     def lock(self, seconds: float | None = None) -> Iterator[None]:
@@ -142,6 +146,14 @@ class FileCache:
         except OSError as error:
             self._warn(f"the key cache {self._directory} can't be written ({error.strerror})")
 
+    def clear(self) -> bool:
+        """Forget the entry; answers whether there was one.
+
+        Raises:
+            CacheError: it can't be removed.
+        """
+        return _remove(self._path)
+
     @contextlib.contextmanager
     def lock(self, seconds: float | None = None) -> Iterator[None]:
         """Hold the identity's lock against other threads and processes.
@@ -201,3 +213,40 @@ class FileCache:
                 ToastBotoWarning,
                 stacklevel=2,
             )
+
+
+def cached_access_keys(directory: Path) -> set[str]:
+    """The access keys in all cache files of a directory, whoever's they are."""
+    found = set()
+    for path in _files(directory):
+        # What can't be read or trusted is mended where it is used.
+        with contextlib.suppress(OSError, Distrusted, ValueError, LookupError, TypeError):
+            found.add(str(json.loads(read_private(path)[0])["key"]["access"]))
+    return found
+
+
+def clear_all(directory: Path) -> int:
+    """Forget the entries of all identities; answers how many there were.
+
+    Locks and notes stay: they hold no key, and another process may use them.
+
+    Raises:
+        CacheError: one can't be removed.
+    """
+    for path in directory.glob("*.bad"):
+        _remove(path)
+    return sum(_remove(path) for path in _files(directory))
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(directory.glob(f"*.v{SCHEMA}.json"))
+
+
+def _remove(path: Path) -> bool:
+    try:
+        path.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise CacheError(f"the key cache {path} can't be removed: {error.strerror}") from None
+    return True

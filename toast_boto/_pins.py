@@ -99,7 +99,7 @@ class Pins:
             return "AWS_DEFAULT_REGION"
         if session.get_scoped_config().get("region") == asked:
             return "region in the profile"
-        return "the argument region_name="
+        return "--region" if self._settings.flags else "the argument region_name="
 
     def _region(self, asked: str | None, source: str, instead: str) -> str:
         if not asked:

@@ -7,19 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import botocore.session
-from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ._keys import EC2Key
-from ._plugin import broker_of, configure
+from ._plugin import broker_of
 from ._rotation import GRACE_SECONDS, Rotation
+from ._sessions import endpoint_of, open_session
 from .errors import AuthenticationError
-
-UNREACHABLE = (ClientError, ConnectionError, HTTPClientError)
-"""What a proof raises when no S3 server answers, or not about the key."""
-MISTAKES = BotoCoreError
-"""What botocore raises of an unknown profile, or of a file that it can't read."""
 
 _UNKNOWN_KEY = ("SignatureDoesNotMatch", "InvalidAccessKeyId")
 # Said before the key is looked at: too many requests, and a wrong clock here.
@@ -67,12 +62,18 @@ def rotate_key(
             asked, or it did not answer about the key, and the new key was deleted again; or there
             is no such profile.
     """
-    session = botocore.session.Session(profile=profile_name)
-    if region_name is not None:
-        session.set_config_variable("region", region_name)
-    configure(session, **options)
-    broker = broker_of(session)
-    return broker.rotate(_Proof(session), sleep=time.sleep, replace=replace, grace=grace, tell=tell)
+    session = open_session(profile_name, region_name, options)
+    return rotate(session, replace=replace, grace=grace, tell=tell)
+
+
+def rotate(
+    session: botocore.session.Session,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    **options: Any,
+) -> Rotation:
+    """As :func:`rotate_key`, for a session that was configured; ``sleep`` waits out the grace."""
+    return broker_of(session).rotate(_Proof(session), sleep=sleep, **options)
 
 
 class _Proof:
@@ -80,9 +81,8 @@ class _Proof:
 
     def __init__(self, session: botocore.session.Session) -> None:
         self._session = session
-        # The endpoint may have to be looked up, for which nobody may hold the cache's lock.
-        unsigned = Config(signature_version=UNSIGNED)
-        self._url = session.create_client("s3", config=unsigned).meta.endpoint_url
+        # It may have to be looked up, for which nobody may hold the cache's lock.
+        self._url, _ = endpoint_of(session)
 
     def __call__(self, key: EC2Key) -> None:
         client = self._session.create_client(

@@ -114,8 +114,8 @@ class Rotator:
                 sleep(self._grace)
             except BaseException:
                 self._tell(
-                    f"The old key {self.old} was not deleted, and keeps its slot: delete it in "
-                    "the console."
+                    f"The old key {self.old} was not deleted, and keeps its slot until "
+                    f"`toast-boto keys delete {self.old}`."
                 )
                 raise
             self._delete_old(self.old)
@@ -206,5 +206,5 @@ class Rotator:
             return
         raise type(failure)(
             f"the key {self._new} is in use now, but the old key {old} could not be deleted, and "
-            f"keeps its slot: {failure} Delete it in the console."
+            f"keeps its slot until `toast-boto keys delete {old}`: {failure}"
         )

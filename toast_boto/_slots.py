@@ -85,7 +85,7 @@ def _create_first(identity: Identity, tenant_id: str, may_create: bool) -> EC2Ke
     if not may_create:
         raise ConfigurationError(
             f"the tenant {tenant_id} has no key of this user, and the key policy is reuse, "
-            "which makes none. Make one in the console, or set the key policy to "
+            "which makes none. Make one by `toast-boto keys create`, or set the key policy to "
             "reuse-or-create (key_policy=, TOAST_KEY_POLICY or toast_key_policy)."
         )
     try:
@@ -178,8 +178,8 @@ def refused(
     if there:
         way_out = (
             f"The user has {len(there)} there: {', '.join(there)}. If nobody needs one of them, "
-            "`toast-boto keys rotate --replace ACCESS` deletes it and makes a new one; the "
-            "console's list of S3 API credentials deletes them too."
+            "`toast-boto keys delete ACCESS` makes room; `toast-boto keys rotate --replace ACCESS` "
+            "deletes it and makes a new one at once."
         )
     return KeyQuotaError(
         f"no key can be made for the tenant {tenant_id}: its quota is used up. {way_out} "

@@ -6,48 +6,71 @@ Exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 3 login refused, 4 ser
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import click
 
 from .. import __version__
-from ..errors import (
-    AuthenticationError,
-    ConfigurationError,
-    IdentityUnavailableError,
-    KeyQuotaError,
-    ToastBotoError,
-)
+from .._talk import EXIT_INTERRUPTED, EXIT_UNEXPECTED, exit_code, say, warnings_in_words
+from ..errors import ToastBotoError
+from ._cache import cache
+from ._clouds import clouds
+from ._configure import configure
+from ._credential_process import credential_process
+from ._debug import Debug
+from ._doctor import doctor
+from ._environment import env, run
 from ._keys import keys
 from ._sandbox import sandbox
 
-_EXIT_CODES = (
-    (ConfigurationError, 2),
-    (AuthenticationError, 3),
-    (IdentityUnavailableError, 4),
-    (KeyQuotaError, 5),
-)
+_debug = Debug()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="toast-boto")
 def toast_boto() -> None:
-    """boto3 for TOAST (NHN Cloud) Object Storage, with a Keystone login instead of pasted keys."""
+    """boto3 for TOAST (NHN Cloud) Object Storage, with a Keystone login instead of pasted keys.
+
+    \b
+    toast-boto configure              asks four questions and writes an AWS profile
+    AWS_PROFILE=toast aws s3 ls       everything that reads AWS profiles works with it
+    toast-boto doctor --online        says what is wrong
+    """
+    if os.environ.get("NO_COLOR"):
+        click.get_current_context().color = False
 
 
-toast_boto.add_command(keys)
-toast_boto.add_command(sandbox)
+for _command in (configure, doctor, credential_process, env, run, keys, cache, clouds, sandbox):
+    toast_boto.add_command(_command)
+_debug.add_to(toast_boto)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; answers the exit code. Errors of ours are one line, no traceback."""
-    try:
-        result = toast_boto.main(arguments, prog_name="toast-boto", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.Abort:
-        click.echo("Aborted!", err=True)
-        return 130
-    except ToastBotoError as error:
-        click.echo(f"toast-boto: {error}", err=True)
-        return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)
+    _debug.wanted = False
+    with warnings_in_words():
+        try:
+            result = toast_boto.main(arguments, prog_name="toast-boto", standalone_mode=False)
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("Aborted!", err=True)
+            return EXIT_INTERRUPTED
+        except ToastBotoError as error:
+            _debug.show(error)
+            say(str(error))
+            return exit_code(error)
+        except Exception as error:
+            return _unexpected(error)
     return result if isinstance(result, int) else 0
+
+
+def _unexpected(error: Any) -> int:
+    if _debug.wanted:
+        _debug.show(error)
+    else:
+        # Not its text: nobody has seen to it that it holds no secret.
+        say(f"{type(error).__name__} was raised, which nobody expected. --debug shows where.")
+    return EXIT_UNEXPECTED

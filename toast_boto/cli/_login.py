@@ -3,40 +3,132 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from .._clouds import CLOUDS
 from .._options import OPTIONS, Option
+from .._profiles import file_names, profile_in_use, profile_names
+from .._settings import Settings, nothing_configured, resolve
+from ..errors import ConfigurationError
+
+
+class Login:
+    """Whose login a command line asks for.
+
+    Args:
+        profile_name: of ``--profile``.
+        region_name: of ``--region``.
+        options: the other flags that were given, by option name.
+        may_ask: whether a password that is missing may be asked for on the terminal.
+    """
+
+    def __init__(
+        self,
+        profile_name: str | None,
+        region_name: str | None,
+        options: dict[str, Any],
+        may_ask: bool,
+    ) -> None:
+        self.profile_name = profile_name
+        self.region_name = region_name
+        self.options = options
+        self.may_ask = may_ask and sys.stdin.isatty()
+
+    def settings(self) -> Settings:
+        """The settings; the password is asked for if it alone is missing.
+
+        Raises:
+            ConfigurationError: there is no such profile, or a value makes no sense.
+        """
+        settings = self._resolve()
+        names = ("password", "password_process", "auth")
+        if self.may_ask and settings["username"] and not any(settings[name] for name in names):
+            text = f"API password of {settings.text('username')}"
+            self.options["password"] = click.prompt(text, hide_input=True, err=True)
+            settings = self._resolve()
+        return settings
+
+    def whole(self) -> Settings:
+        """As :meth:`settings`, of a login that is complete.
+
+        Raises:
+            ConfigurationError: it is missing or incomplete, or a value makes no sense.
+        """
+        settings = self.settings()
+        if not settings.has_login:
+            raise nothing_configured(settings)
+        settings.check_login()
+        return settings
+
+    def session(self) -> Any:
+        """A botocore session that is configured by it.
+
+        Raises:
+            ConfigurationError: there is no such profile, or a value makes no sense.
+        """
+        from .. import _sessions  # noqa: PLC0415 - --help needs no botocore
+
+        self.settings()
+        try:
+            return _sessions.open_session(
+                self.profile_name, self.region_name, self.options, flags=True
+            )
+        except _sessions.MISTAKES as error:
+            failure = str(error)
+        raise ConfigurationError(failure)
+
+    def _resolve(self) -> Settings:
+        profile = profile_in_use(os.environ, self.profile_name)
+        return resolve(self.options, os.environ, profile, flags=True)
 
 
 def login_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the flags; it is called with ``login``, the options by name."""
+    """Give a command the flags; it is called with ``login``, a :class:`Login`."""
 
     @functools.wraps(command)
     def wrapper(**arguments: Any) -> Any:
-        names = ("profile_name", "region_name", *_flags())
-        login = {name: arguments.pop(name) for name in names}
+        profile_name, region_name = arguments.pop("profile_name"), arguments.pop("region_name")
+        options = {name: arguments.pop(name) for name in _flags()}
         if arguments.pop("password_stdin"):
-            login["password"] = sys.stdin.readline().rstrip("\r\n")
-            if not login["password"]:
-                raise click.UsageError("--password-stdin: there is nothing on standard input")
-        return command(login={n: v for n, v in login.items() if v is not None}, **arguments)
+            options["password"] = _read_password()
+        given = {name: value for name, value in options.items() if value is not None}
+        may_ask = not arguments.pop("no_input")
+        return command(login=Login(profile_name, region_name, given, may_ask), **arguments)
 
     decorated: Callable[..., Any] = wrapper
     decorators: list[Callable[[Any], Any]] = [
-        *(_flag(option) for option in reversed(_flags().values())),
+        click.option(
+            "--no-input", is_flag=True, help="Never ask; what is missing is an error then."
+        ),
         click.option(
             "--password-stdin", is_flag=True, help="Read the API password from standard input."
         ),
+        *(_flag(option) for option in reversed(_flags().values())),
         click.option("--region", "region_name", metavar="REGION", help="A region of the cloud."),
-        click.option("--profile", "profile_name", metavar="NAME", help="An AWS profile."),
+        click.option(
+            "--profile",
+            "profile_name",
+            metavar="NAME",
+            help="An AWS profile.",
+            shell_complete=_complete_profile,
+        ),
     ]
     for decorate in decorators:
         decorated = decorate(decorated)
     return decorated
+
+
+def _read_password() -> str:
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise click.UsageError("--password-stdin: there is nothing on standard input")
+    return password
 
 
 def _flags() -> dict[str, Option]:
@@ -49,8 +141,42 @@ def _flags() -> dict[str, Option]:
 
 
 def _flag(option: Option) -> Callable[[Any], Any]:
-    name = f"--{option.name.replace('_', '-')}"
     if option.name == "allow_http":
         text = "Allow plain http to other hosts than this one."
-        return click.option(name, option.name, is_flag=True, default=None, help=text)
-    return click.option(name, option.name, metavar="TEXT", help=f"The {option.title}.")
+        return click.option(option.flag, option.name, is_flag=True, default=None, help=text)
+    metavar = _METAVARS.get(option.name, "TEXT")
+    text = f"The {option.title}."
+    if option.default:
+        text = f"The {option.title}; default {option.default}."
+    complete = _complete_cloud if option.name == "cloud" else None
+    return click.option(
+        option.flag, option.name, metavar=metavar, help=text, shell_complete=complete
+    )
+
+
+_METAVARS = {
+    "auth_url": "URL",
+    "ca_bundle": "PATH",
+    "cloud": "NAME",
+    "endpoint_url": "URL",
+    "identity_timeout": "SECONDS",
+    "password_process": "COMMAND",
+    "tenant_id": "ID",
+    "username": "NAME",
+}
+
+
+def _complete_profile(_ctx: Any, _param: Any, incomplete: str) -> list[CompletionItem]:
+    try:
+        names = profile_names(*file_names(os.environ))
+    except ConfigurationError:  # of a broken file; the command itself will say so
+        return []
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+def _complete_cloud(_ctx: Any, _param: Any, incomplete: str) -> list[CompletionItem]:
+    return [
+        CompletionItem(cloud.name, help=", ".join(cloud.endpoint_urls))
+        for cloud in CLOUDS.values()
+        if cloud.name.startswith(incomplete)
+    ]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
+
+from ._progress import waiting
+from ._signals import terminated_politely
 
 if TYPE_CHECKING:
     from ..sandbox import Sandbox
@@ -63,15 +64,15 @@ def sandbox(
     """
     from ..sandbox import Sandbox  # noqa: PLC0415 - an extra, which only this command needs
 
-    with (
-        _terminated_politely(),
-        Sandbox(
-            quota=quota,
-            swift_port=swift_port,
-            keystone_port=keystone_port,
-            scheme="http" if http else "https",
-        ) as cloud,
-    ):
+    cloud = Sandbox(
+        quota=quota,
+        swift_port=swift_port,
+        keystone_port=keystone_port,
+        scheme="http" if http else "https",
+    )
+    with terminated_politely(), contextlib.ExitStack() as stack:
+        with waiting("Starting Keystone and Swift"):
+            stack.enter_context(cloud)
         if command:
             return _run(list(command), _environ(cloud))
         return _print_and_wait(cloud)
@@ -118,17 +119,3 @@ def _print_and_wait(cloud: Sandbox) -> int:
     except KeyboardInterrupt:
         return 0
     raise click.ClickException("the sandbox's servers died")
-
-
-@contextmanager
-def _terminated_politely() -> Iterator[None]:
-    """Turn a SIGTERM into an exit that stops the servers and the command on its way."""
-
-    def leave(_signal: int, _frame: FrameType | None) -> None:
-        sys.exit(128 + signal.SIGTERM)
-
-    previous = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
