@@ -50,9 +50,13 @@ def profile_in_use(environ: Mapping[str, str], name: str | None = None) -> Profi
     source, name = ("--profile", name) if name else ambient_name(environ)
     names = profile_names(config_file, credentials_file)
     if name not in names and source != NOBODY:
+        import difflib  # noqa: PLC0415 - only for a text
+
+        near = difflib.get_close_matches(name, names, 1)
         raise ConfigurationError(
-            f"there is no profile {name!r} ({source}) in {config_file} or {credentials_file}; "
-            f"there are: {', '.join(sorted(names)) or 'none'}. `toast-boto configure --profile "
+            f"there is no profile {name!r} ({source}) in {config_file} or {credentials_file}"
+            f"{f' - {near[0]!r} is meant?' if near else ''}; there are: "
+            f"{', '.join(sorted(names)) or 'none'}. `toast-boto configure --profile "
             f"{shlex.quote(name)}` makes one."
         )
     return read_profile(

@@ -69,4 +69,5 @@ class Report:
     def summary(self) -> str:
         """How many of each."""
         counts = {level: sum(f.level == level for f in self.findings) for level in _COLOURS}
+        counts[WARNING + "s" if counts[WARNING] > 1 else WARNING] = counts.pop(WARNING)
         return ", ".join(f"{count} {level}" for level, count in counts.items() if count)

@@ -244,7 +244,7 @@ class Offline:
     def _other_keys(self, settings: Settings) -> None:
         """Keys that stand in the way of the login, for programs that know nothing of it."""
         process = self._of_profile("credential_process")
-        if self._environ.get("AWS_ACCESS_KEY_ID"):
+        if self._environ.get("AWS_ACCESS_KEY_ID") and (process or settings.has_login):
             whose = "counts more than the profile in the AWS CLI and the SDKs"
             if settings.has_login:
                 whose += "; toast_boto takes the login"
