@@ -68,6 +68,10 @@ class Report:
 
     def summary(self) -> str:
         """How many of each."""
-        counts = {level: sum(f.level == level for f in self.findings) for level in _COLOURS}
-        counts[WARNING + "s" if counts[WARNING] > 1 else WARNING] = counts.pop(WARNING)
-        return ", ".join(f"{count} {level}" for level, count in counts.items() if count)
+        counts = [(level, sum(f.level == level for f in self.findings)) for level in _COLOURS]
+        plural = {WARNING: "s"}
+        return ", ".join(
+            f"{count} {level}{plural.get(level, '') if count > 1 else ''}"
+            for level, count in counts
+            if count
+        )
