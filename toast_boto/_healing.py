@@ -14,7 +14,8 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ._broker import Broker, Verdict
+from ._broker import Broker
+from ._lookout import Verdict
 from ._notes import Refusal
 from .errors import ToastBotoError
 

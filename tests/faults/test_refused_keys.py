@@ -11,10 +11,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 import toast_boto
 from tests.faults.proxy import PASSING, Exchange, FaultProxy, instead
 from tests.support import Tenancy
-from toast_boto._broker import Broker, Verdict
+from toast_boto._broker import Broker
 from toast_boto._brokers import make_broker
 from toast_boto._cache import FileCache
 from toast_boto._keystone import Keystone
+from toast_boto._lookout import Verdict
 from toast_boto._notes import ASK_AGAIN_SECONDS, Notes, Refusal
 from toast_boto._profiles import Profile
 from toast_boto._settings import resolve

@@ -111,6 +111,42 @@ def test_other_settings_stand_in_the_profile(
     assert f"the endpoint {endpoint} stays" in done.stderr
 
 
+def test_paths_are_whole(
+    tenancy: Tenancy, password: str, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative CA bundle or cache directory is written as the programs elsewhere need it."""
+    monkeypatch.chdir(clean_environment)
+    Path("ca.pem").write_bytes(Path(tenancy.cloud.ca_bundle).read_bytes())
+    done = run_cli(*flags(tenancy, **{"ca-bundle": "ca.pem", "cache": "./keys"}))
+    assert done.returncode == 0, done.stderr
+    text = files(clean_environment)["config"]
+    assert f"ca_bundle = {clean_environment}/ca.pem\n" in text
+    assert f"toast_cache = {clean_environment}/keys\n" in text
+
+
+def test_a_password_of_the_config_file_moves(
+    tenancy: Tenancy, clean_environment: Path, password: str
+) -> None:
+    """One that was written where others may read it goes into the credentials file."""
+    write_profile(clean_environment, "toast", profile_text(tenancy) + "toast_password = old\n")
+    done = run_cli("configure", "--no-input")
+    assert done.returncode == 0, done.stderr
+    assert "toast_password" not in files(clean_environment)["config"]
+    assert f"toast_password = {password}" in files(clean_environment)["credentials"]
+
+
+def test_a_chosen_endpoint_is_of_one_cloud(
+    tenancy: Tenancy, password: str, clean_environment: Path
+) -> None:
+    """One that was chosen for another identity service does not stay."""
+    endpoint = "https://elsewhere.example.com"
+    assert run_cli(*flags(tenancy, **{"endpoint-url": endpoint})).returncode == 0
+    other = tenancy.cloud.auth_url.replace("localhost", "127.0.0.1")
+    assert run_cli(*flags(tenancy, **{"auth-url": other})).returncode == 0
+    text = files(clean_environment)["config"]
+    assert endpoint not in text and "endpoint_url = " in text
+
+
 def test_a_dry_run(tenancy: Tenancy, password: str, clean_environment: Path) -> None:
     """It logs in, shows what would change without the password, and writes nothing."""
     watch = Watch(tenancy.cloud)

@@ -324,7 +324,7 @@ def test_command_asks_before_it_deletes(environment: Tenancy) -> None:
     assert "keys rotate --replace ACCESS" in done.stderr
     refused = command("--grace", "0", "--replace", keys[2], given="y\n")
     assert refused.returncode == 2
-    assert "give --yes too" in refused.stderr
+    assert "Give --yes too" in refused.stderr
     assert names(environment) == keys
     done = command("--grace", "0", "--replace", keys[2], "--yes")
     assert done.returncode == 0, done.stderr

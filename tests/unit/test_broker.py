@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from tests.support import wait_until
-from toast_boto._broker import Broker, Verdict
+from toast_boto._broker import Broker
 from toast_boto._cache import Entry, FileCache, MemoryCache
 from toast_boto._keys import CreateRefused, EC2Key, usable
+from toast_boto._lookout import Verdict
 from toast_boto._notes import Notes, Refusal
 from toast_boto.errors import (
     AuthenticationError,

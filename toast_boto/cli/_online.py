@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-import ssl
 import time
 import urllib.request
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-
-import requests.utils
 
 from .._brokers import make_broker
 from .._clouds import normalised_url
@@ -24,9 +19,9 @@ from .._talk import EXIT_REFUSED, EXIT_UNEXPECTED, EXIT_UNREACHABLE, exit_code
 from ..errors import ToastBotoError
 from ._findings import Report
 from ._login import Login
+from ._network import Unreachable, connect
 from ._progress import waiting
 
-_CONNECT_SECONDS = 10
 _SKEW_ALLOWED_SECONDS = 15 * 60  # Swift's allowable_clock_skew
 _SKEW_SEEN_SECONDS = 60
 _UNKNOWN_KEY = ("SignatureDoesNotMatch", "InvalidAccessKeyId")
@@ -72,44 +67,15 @@ class Online:
         if proxy and not urllib.request.proxy_bypass(host):
             self._report.ok(what, f"{host} is asked through a proxy ({urlsplit(proxy).hostname})")
             return
-        with waiting(f"Connecting to {host}"):
-            failure = self._connect(what, host, port, parts.scheme == "https")
-        if failure:
-            self._report.failed(what, failure[0], failure[1], EXIT_UNREACHABLE)
-            raise _Stop
-
-    def _connect(self, what: str, host: str, port: int, tls: bool) -> tuple[str, str] | None:
         try:
-            addresses = {a[4][0] for a in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
-        except OSError as error:
-            way_out = "is the name right, and does this machine have a name server?"
-            return f"the name {host} can't be resolved: {error.strerror}", way_out
-        names = ", ".join(str(address) for address in sorted(map(str, addresses)))
-        try:
-            with socket.create_connection((host, port), _CONNECT_SECONDS) as plain:
-                if not tls:
-                    self._report.ok(what, f"{host} ({names}) answers on port {port}, plain http")
-                    return None
-                with _context(self._settings.ca_bundle).wrap_socket(
-                    plain, server_hostname=host
-                ) as secure:
-                    until = (secure.getpeercert() or {}).get("notAfter", "?")
-                    self._report.ok(
-                        what, f"{host} ({names}), {secure.version()}, certificate until {until}"
-                    )
-                    return None
-        except ssl.SSLCertVerificationError as error:
-            bundle = self._settings["ca_bundle"]
-            way_out = "for a private authority name its certificate by --ca-bundle or AWS_CA_BUNDLE"
-            if bundle:
-                way_out = f"is {bundle.value} ({bundle.source}) the right CA bundle?"
-            return f"the certificate of {host} is not accepted: {error.verify_message}", way_out
-        except ssl.SSLError as error:
-            return f"{host}:{port} does not speak TLS: {error.reason}", "is the URL right?"
-        except OSError as error:
-            reason = error.strerror or str(error)
-            way_out = "is the URL right, and may this machine reach it?"
-            return f"no connection to {host}:{port}: {reason}", way_out
+            with waiting(f"Connecting to {host}"):
+                found = connect(host, port, parts.scheme == "https", self._settings["ca_bundle"])
+        except Unreachable as failure:
+            self._report.failed(what, str(failure), failure.way_out, EXIT_UNREACHABLE)
+        else:
+            self._report.ok(what, found)
+            return
+        raise _Stop
 
     # -- Keystone
 
@@ -253,10 +219,3 @@ class Online:
         else:
             return
         raise _Stop
-
-
-def _context(bundle: str | None) -> ssl.SSLContext:
-    path = bundle or requests.utils.DEFAULT_CA_BUNDLE_PATH
-    if Path(path).is_dir():
-        return ssl.create_default_context(capath=path)
-    return ssl.create_default_context(cafile=path)
