@@ -24,6 +24,7 @@ from .errors import CacheError, ToastBotoWarning
 
 SCHEMA = 1
 _LOCK_SECONDS = 120.0
+_NAME = "[0-9a-f]" * 40  # of an identity's files; others may keep theirs beside them
 
 
 def entry_name(auth_url: str, tenant_id: str, username: str, *domains: str) -> str:
@@ -233,13 +234,13 @@ def clear_all(directory: Path) -> int:
     Raises:
         CacheError: one can't be removed.
     """
-    for path in directory.glob("*.bad"):
+    for path in directory.glob(f"{_NAME}.v*.bad"):
         _remove(path)
     return sum(_remove(path) for path in _files(directory))
 
 
 def _files(directory: Path) -> list[Path]:
-    return sorted(directory.glob(f"*.v{SCHEMA}.json"))
+    return sorted(directory.glob(f"{_NAME}.v{SCHEMA}.json"))
 
 
 def _remove(path: Path) -> bool:

@@ -11,7 +11,7 @@ from ._clouds import CLOUDS, http_host, is_loopback, normalised_url
 from ._options import OPTIONS, Option, Value
 from .errors import ConfigurationError
 
-_CHOICES = {
+CHOICES = {
     "key_policy": ("reuse-or-create", "reuse"),
     "addressing_style": ("path", "virtual", "auto"),
 }
@@ -90,7 +90,7 @@ def check_choices(values: dict[str, Value]) -> None:
     Raises:
         ConfigurationError: one has another.
     """
-    for name, choices in _CHOICES.items():
+    for name, choices in CHOICES.items():
         found = values[name]
         if found.value not in choices:
             raise ConfigurationError(

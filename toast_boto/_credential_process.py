@@ -21,7 +21,7 @@ from typing import Any, TextIO
 from ._brokers import make_broker
 from ._profiles import profile_in_use
 from ._settings import nothing_configured, resolve
-from ._talk import EXIT_INTERRUPTED, exit_code, say, warnings_in_words
+from ._talk import EXIT_INTERRUPTED, exit_code, say, unexpected, warnings_in_words
 from .errors import ToastBotoError
 
 LEASE_SECONDS = 3600
@@ -66,7 +66,9 @@ def print_key(
         "SecretAccessKey": entry.key.secret,
         "Expiration": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock() + lease)),
     }
-    (out or sys.stdout).write(f"{json.dumps(answer)}\n")
+    out = out or sys.stdout
+    out.write(f"{json.dumps(answer)}\n")
+    out.flush()
 
 
 def takes(arguments: list[str]) -> bool:
@@ -87,4 +89,6 @@ def main(arguments: list[str]) -> int:
             return exit_code(error)
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
+        except Exception as error:
+            return unexpected(error)
     return 0

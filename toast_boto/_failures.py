@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from ._keys import CreateRefused
+from ._options import OPTIONS
 from ._settings import Settings, plugin_name
 from .errors import AuthenticationError, ConfigurationError, IdentityUnavailableError
 
@@ -40,7 +41,8 @@ class Failures:
     def untrusted(self, what: str, reason: str) -> IdentityUnavailableError:
         """Its certificate was not accepted."""
         bundle = self._settings["ca_bundle"]
-        hint = " For a private authority set AWS_CA_BUNDLE or ca_bundle= to its certificate."
+        flag = OPTIONS["ca_bundle"].given(self._settings.flags)
+        hint = f" For a private authority name its certificate by {flag} or AWS_CA_BUNDLE."
         if bundle:
             hint = f" The CA bundle is {bundle.value} ({bundle.source}): is it the right one?"
         return self.unavailable(what, f"its certificate was not accepted: {reason}", hint)

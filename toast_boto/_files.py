@@ -78,32 +78,72 @@ def _distrust(found: os.stat_result) -> str:
     return "it is too large" if found.st_size > MAX_BYTES else ""
 
 
-def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace a file in one step; it has mode 0600 from its first moment.
+class Staged(NamedTuple):
+    """A file that is written, and not yet in its place."""
+
+    path: Path
+    temporary: Path
+
+    def commit(self) -> None:
+        """Put it in its place, in one step; what was there is gone.
+
+        Raises:
+            OSError: that is impossible; what was there is there still.
+        """
+        try:
+            self.temporary.replace(self.path)
+        except BaseException:
+            self.drop()
+            raise
+
+    def drop(self) -> None:
+        """Remove it."""
+        with contextlib.suppress(OSError):
+            self.temporary.unlink()
+
+
+def stage_private(
+    path: Path, data: bytes, mode: int = 0o600, owner: tuple[int, int] | None = None
+) -> Staged:
+    """Write a file beside the place where it is to be; it has mode 0600 from its first moment.
 
     Args:
-        path: of the file.
+        path: where it is to be.
         data: what will be in it.
         mode: what it has at last, where others may read it.
+        owner: user and group, None for this process's.
 
     Raises:
-        OSError: it can't be written; what was there before is there still.
+        OSError: it can't be written, or not for that owner.
     """
     import tempfile  # noqa: PLC0415 - only a write pays for it
 
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.stem}.", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}.", dir=path.parent)
+    staged = Staged(path, Path(name))
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if mode != 0o600:
-            Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
+            if owner is not None and hasattr(os, "fchown"):
+                found = os.fstat(file.fileno())
+                if (found.st_uid, found.st_gid) != owner:
+                    os.fchown(file.fileno(), *owner)
+            if mode != 0o600:
+                staged.temporary.chmod(mode)
     except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
+        staged.drop()
         raise
+    return staged
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Replace a file in one step; it has mode 0600 from its first moment.
+
+    Raises:
+        OSError: it can't be written; what was there before is there still.
+    """
+    stage_private(path, data).commit()
 
 
 def make_private_directory(directory: Path) -> None:

@@ -60,7 +60,7 @@ def uninstall() -> None:
             return
         _Installed.now = False
         botocore.unregister_initializer(_prepare)
-        for session in list(_watched):
+        for session in _sessions():
             if not is_configured(session):
                 _remove_doors(session)
         _restore_default_session()
@@ -89,7 +89,7 @@ class _Installed:
 
 
 _lock = threading.RLock()
-_watched: weakref.WeakSet[Session] = weakref.WeakSet()
+_watched: weakref.WeakKeyDictionary[Session, weakref.ref[_Decision]] = weakref.WeakKeyDictionary()
 
 
 def _prepare(session: Any) -> None:
@@ -99,7 +99,16 @@ def _prepare(session: Any) -> None:
     decide = _Decision(session)
     for name in _DOORS:
         setattr(session, name, _door(session, name, decide))
-    _watched.add(session)
+    _watched[session] = weakref.ref(decide)
+
+
+def _sessions() -> list[Session]:
+    """The sessions that were made meanwhile, and are in use."""
+    while True:
+        try:
+            return list(_watched)
+        except RuntimeError:  # another thread has made one meanwhile
+            continue
 
 
 def _door(session: Session, name: str, decide: _Decision) -> Callable[..., Any]:
@@ -118,7 +127,7 @@ def _door(session: Session, name: str, decide: _Decision) -> Callable[..., Any]:
 def _remove_doors(session: Session) -> None:
     for name in _DOORS:
         if hasattr(vars(session).get(name), "behind"):
-            delattr(session, name)
+            vars(session).pop(name, None)  # another thread may have been quicker
 
 
 class _Decision:
@@ -128,6 +137,10 @@ class _Decision:
         self._session = session
         self._lock = threading.RLock()
         self._made = False
+
+    def renew_lock(self) -> None:
+        """In a forked child: whoever held the lock is not there to release it."""
+        self._lock = threading.RLock()
 
     def __call__(self) -> None:
         with self._lock:
@@ -201,5 +214,18 @@ def _became_ours(session: Any) -> bool:
     """Whether a boto3 session is built on one that was made a TOAST session here."""
     if isinstance(session, _toast_session()):
         return False
-    cores = [core for core in list(_watched) if is_configured(core)]
+    cores = [core for core in _sessions() if is_configured(core)]
     return any(core.get_component("event_emitter") is session.events for core in cores)
+
+
+def _renew_locks() -> None:
+    global _lock  # noqa: PLW0603 - there is one
+    _lock = threading.RLock()
+    for reference in list(_watched.values()):
+        decide = reference()
+        if decide is not None:
+            decide.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

@@ -95,9 +95,10 @@ class Lookout:
         """As :meth:`toast_boto._broker.Broker.checked`, for the key that is at hand."""
         if self._is_fresh(entry, max_age):
             return entry, None
+        waiting_since = self._clock()
         try:
             with self._held.lock, self._held.cache.lock(HEAL_SECONDS):
-                return self._look_up(entry, max_age, ask_again), None
+                return self._look_up(entry, max_age, ask_again, waiting_since), None
         except (IdentityUnavailableError, CacheError) as error:
             return entry, error
 
@@ -105,7 +106,9 @@ class Lookout:
         # A time to come is of a clock that was wrong.
         return 0 <= self._clock() - entry.checked_at < max_age
 
-    def _look_up(self, entry: Entry, max_age: float, ask_again: bool) -> Entry:
+    def _look_up(
+        self, entry: Entry, max_age: float, ask_again: bool, waiting_since: float
+    ) -> Entry:
         # Another process may have asked while this one waited for the lock.
         kept = self._held.cached()
         if kept is not None and self._is_fresh(kept, max_age):
@@ -113,6 +116,9 @@ class Lookout:
             return kept
         failure = self._notes.failure_since(self._clock() - ASK_AGAIN_SECONDS)
         if isinstance(failure, IdentityUnavailableError) and not ask_again:
+            raise failure
+        failure = self._notes.failure_since(waiting_since)
+        if failure is not None:  # a refused login, which to repeat for each would lock the account
             raise failure
         self._held.entry = kept or entry
         try:

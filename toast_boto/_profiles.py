@@ -108,12 +108,31 @@ def read_profile(
     Raises:
         ConfigurationError: a file is there and can't be read or parsed.
     """
+    return Profile(name, named, _values(name, config_file, credentials_file))
+
+
+def _values(name: str, config_file: str, credentials_file: str) -> dict[str, tuple[str, str]]:
     values: dict[str, tuple[str, str]] = {}
     for path, prefixed in ((config_file, True), (credentials_file, False)):
         for section, items in _sections(path).items():
             if profile_of(section, prefixed) == name:
                 values.update({key: (value, path) for key, value in items.items()})
-    return Profile(name, named, values)
+    return values
+
+
+def services_endpoint(config_file: str, services: str) -> str:
+    """The S3 endpoint of a ``[services x]`` section, empty where it has none.
+
+    Raises:
+        ConfigurationError: the file can't be read.
+    """
+    for section, items in _sections(config_file).items():
+        if section.split() == ["services", services]:
+            for line in items.get("s3", "").splitlines():
+                name, _, value = line.partition("=")
+                if name.strip() == "endpoint_url":
+                    return value.strip()
+    return ""
 
 
 def profile_of(section: str, prefixed: bool) -> str | None:
@@ -137,11 +156,42 @@ def path_of(name: str) -> Path:
     return Path(os.path.expanduser(os.path.expandvars(name)))
 
 
+def login_profiles_hint(environ: Mapping[str, str], flags: bool) -> str:
+    """Which profiles have a login, for those who have named none."""
+    try:
+        names = sorted(
+            name
+            for name in profile_names(*file_names(environ))
+            if "toast_username" in _values(name, *file_names(environ))
+        )
+    except ConfigurationError:  # of a broken file; whoever needs it will say so
+        return ""
+    if not names:
+        return ""
+    how = f"--profile {shlex.quote(names[0])}" if flags else f"profile_name={names[0]!r}"
+    return (
+        f" {'The profile' if len(names) == 1 else 'The profiles'} {', '.join(map(repr, names))} "
+        f"{'has' if len(names) == 1 else 'have'} a login: set AWS_PROFILE={shlex.quote(names[0])}, "
+        f"or give {how}."
+    )
+
+
 def where_broken(error: configparser.Error) -> str:
     """At which line a file is no INI file, in words; its text may hold a key, and is not quoted."""
     lines = getattr(error, "errors", None)  # of a ParsingError: line numbers and lines
     line = lines[0][0] if lines else getattr(error, "lineno", None)
     return f" (line {line})" if line else ""
+
+
+def what_is_broken(error: configparser.Error) -> str:
+    """What is wrong with a file that is no INI file, in words."""
+    words = {
+        configparser.DuplicateOptionError: "a key stands twice in its section",
+        configparser.DuplicateSectionError: "a section stands twice",
+        configparser.MissingSectionHeaderError: "something stands before the first [section]",
+        configparser.ParsingError: "a line is neither [section] nor key = value",
+    }
+    return words.get(type(error), type(error).__name__)
 
 
 def _sections(path: str) -> dict[str, dict[str, str]]:
@@ -159,7 +209,7 @@ def _sections(path: str) -> dict[str, dict[str, str]]:
         failure = f"can't be read: it is not in {error.encoding}"
     except configparser.Error as error:
         where = where_broken(error)
-        failure = f"is no valid AWS file{where}: {type(error).__name__}"
+        failure = f"is no valid AWS file{where}: {what_is_broken(error)}"
     if failure:  # raised out here: what was caught quotes the file, which may hold a key
         raise ConfigurationError(f"{path} {failure}")
     return {section: dict(parser.items(section)) for section in parser.sections()}

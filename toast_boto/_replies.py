@@ -141,4 +141,7 @@ def _text(error: Exception) -> str:
     text = re.sub(
         r"//[^/@\s]*@", "//", str(error)
     )  # who is whose proxy's user, and by what password
+    reason = re.search(r"\[Errno -?\d+\] [^'\")>]+", text)
+    if reason:  # the cause, of which urllib3 and keystoneauth1 have each made a longer text
+        return f"no connection: {reason[0]}"
     return " ".join(text.split())[:500].rstrip(".")

@@ -12,13 +12,12 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,
-    CredentialRetrievalError,
     HTTPClientError,
 )
 
-from ._plugin import configure_by, settings_of
+from ._plugin import broker_of, configure_by, settings_of
 from ._settings import nothing_configured
-from .errors import ToastBotoError
+from .errors import ConfigurationError, ToastBotoError
 
 UNREACHABLE = (ClientError, ConnectionError, HTTPClientError)
 """What is raised when no S3 server answers, or not as one does."""
@@ -78,6 +77,24 @@ def endpoint_of(session: botocore.session.Session) -> tuple[str, str]:
         client.close()
 
 
+def look_up(session: botocore.session.Session, max_age: float) -> ToastBotoError | None:
+    """See that the session's key is still there, if that was last seen longer ago.
+
+    Args:
+        session: that was configured.
+        max_age: in seconds.
+
+    Returns:
+        Why it could not be looked up, None where it was, or is no key of ours.
+
+    Raises:
+        ToastBotoError: there is no key to be had.
+    """
+    if not settings_of(session).has_login:
+        return None
+    return broker_of(session).checked(max_age)[1]
+
+
 def signing_of(session: botocore.session.Session) -> Signing:
     """The key, the endpoint and the rest of a session; logs in where the key is not at hand.
 
@@ -88,10 +105,9 @@ def signing_of(session: botocore.session.Session) -> Signing:
     try:
         credentials = session.get_credentials()
         key = None if credentials is None else credentials.get_frozen_credentials()
-    except CredentialRetrievalError as error:
-        if not isinstance(error.__cause__, ToastBotoError):
-            raise
-        mine = error.__cause__
+    except BotoCoreError as error:
+        cause = error.__cause__
+        mine = cause if isinstance(cause, ToastBotoError) else ConfigurationError(str(error))
     if mine is not None:  # raised out here, or error and cause would point at each other
         raise mine
     settings = settings_of(session)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,15 @@ from ._checks import (
 from ._clouds import CLOUDS, Cloud, cloud_of
 from ._openstack import take_openstack_group
 from ._options import DEFAULT_RANK, OPTIONS, Value, find
-from ._profiles import Profile
+from ._profiles import Profile, login_profiles_hint
 from .errors import ConfigurationError
 
 _WHERE_THE_CONSOLE_SHOWS_IT = (
     "The console shows tenant ID and API password under Object Storage > API Endpoint Setting."
 )
+
+
+LOGIN = ("auth", "username", "password", "password_process", "tenant_id")
 
 
 class Settings:
@@ -82,8 +85,7 @@ class Settings:
     @property
     def has_login(self) -> bool:
         """Whether any part of a login is there, so that the rest of it is missed if it is not."""
-        names = ("auth", "username", "password", "password_process", "tenant_id")
-        return any(name in self._values for name in names)
+        return any(name in self._values for name in LOGIN)
 
     def check_login(self) -> None:
         """See that the login is whole, and that its URL is fit for a password.
@@ -175,6 +177,7 @@ def resolve(
     profile: Profile,
     *,
     flags: bool = False,
+    typed: Collection[str] = (),
 ) -> Settings:
     """Find every option's value.
 
@@ -183,6 +186,7 @@ def resolve(
         environ: the environment variables.
         profile: the profile that botocore uses, named or ambient.
         flags: whether the arguments came from a command line, so that texts name the flag.
+        typed: the arguments that a person typed when asked.
 
     Raises:
         ConfigurationError: a value makes no sense; the text names it, its source and the way out.
@@ -195,14 +199,17 @@ def resolve(
     for option in OPTIONS.values():
         found = find(option, arguments, environ, profile, flags)
         if found:
-            values[option.name] = found
+            was_typed = found.rank == 0 and option.name in typed
+            values[option.name] = found._replace(source="as typed") if was_typed else found
     hint = ""
+    if not any(name in values for name in LOGIN):
+        hint = login_profiles_hint(environ, flags)
     if "auth" in values:
         _keep_what_code_gave(values)
     elif "username" not in values:
-        hint = take_openstack_group(values, environ)
+        hint += take_openstack_group(values, environ)
     _choose_password(values)
-    cloud = _choose_cloud(values)
+    cloud = _choose_cloud(values, flags)
     for option in OPTIONS.values():
         if option.default is not None:
             values.setdefault(option.name, Value(option.default, "the default", DEFAULT_RANK))
@@ -232,14 +239,17 @@ def plugin_name(auth: Value) -> str:
     return "the plugin given as auth=" if auth.rank == 0 else auth.source
 
 
-def _choose_cloud(values: dict[str, Value]) -> Cloud | None:
+def _choose_cloud(values: dict[str, Value], flags: bool) -> Cloud | None:
     """Settle the identity URL; answers the table's cloud behind it, if there is one."""
     chosen, url = values.get("cloud"), values.get("auth_url")
-    if chosen and chosen.value not in CLOUDS:
-        raise ConfigurationError(
-            f"there is no cloud {chosen.value!r} ({chosen.source}); there are {', '.join(CLOUDS)}. "
-            "For an identity service of your own set auth_url instead."
-        )
+    if chosen:
+        values["cloud"] = chosen = chosen._replace(value=chosen.value.lower())
+        if chosen.value not in CLOUDS:
+            raise ConfigurationError(
+                f"there is no cloud {chosen.value!r} ({chosen.source}); there are "
+                f"{', '.join(CLOUDS)}. For an identity service of your own give its URL instead, "
+                f"by {OPTIONS['auth_url'].places(flags)}."
+            )
     if "auth" in values and not (url and url.rank == 0):
         of_plugin = getattr(values["auth"].value, "auth_url", None)
         if of_plugin:

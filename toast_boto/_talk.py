@@ -39,6 +39,20 @@ def exit_code(error: ToastBotoError) -> int:
     return next((code for kind, code in _CODES if isinstance(error, kind)), EXIT_UNEXPECTED)
 
 
+def unexpected(error: Exception) -> int:
+    """Say that something was raised that nobody foresaw; answers the exit code."""
+    if isinstance(error, OSError) and error.strerror:
+        say(f"{error.strerror}{f': {error.filename}' if error.filename else ''}")
+    else:
+        # Not its text: nobody has seen to it that it holds no secret.
+        say(f"{type(error).__name__} was raised, which nobody expected. --debug shows where.")
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        sys.stdout.flush()
+        return EXIT_UNEXPECTED
+    sys.stdout = None  # or Python tries it again at its end
+    return EXIT_UNEXPECTED
+
+
 def say(text: str) -> None:
     """One line on stderr."""
     sys.stderr.write(f"toast-boto: {text}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import botocore.session
@@ -11,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ._sessions import Signing
 
+_BODY = b"toast-boto doctor"
 _PATIENT = {"connect_timeout": 5, "read_timeout": 20, "retries": {"total_max_attempts": 2}}
 
 
@@ -26,6 +28,8 @@ class Answer(NamedTuple):
     """Of its clock, as it gave it."""
     buckets: int = 0
     """How many there are."""
+    length: int = 0
+    """Of an object, in bytes."""
 
 
 class Trial:
@@ -62,39 +66,53 @@ class Trial:
         )
 
     def list_buckets(self) -> Answer:
-        """A signed ListBuckets."""
-        return _ask(self._careful.list_buckets)
+        """A signed ListBuckets; only a list of buckets is an answer."""
+        return _ask(self._careful.list_buckets, needed=("Buckets", "Owner"))
 
     def upload(self, bucket: str) -> tuple[str, Answer]:
         """Put an object as a stock client does that computes checksums; answers its key too."""
         key = f".toast-boto-doctor-{secrets.token_hex(8)}"
-        return key, _ask(self._stock.put_object, Bucket=bucket, Key=key, Body=b"toast-boto doctor")
+        return key, self._upload(self._stock, bucket, key)
 
     def upload_plainly(self, bucket: str, key: str) -> Answer:
         """Put an object without a checksum."""
-        return _ask(self._careful.put_object, Bucket=bucket, Key=key, Body=b"toast-boto doctor")
+        return self._upload(self._careful, bucket, key)
+
+    def _upload(self, client: Any, bucket: str, key: str) -> Answer:
+        answer = _ask(client.put_object, ("ETag",), Bucket=bucket, Key=key, Body=_BODY)
+        if answer.error:
+            return answer
+        found = _ask(self._careful.head_object, ("ETag",), Bucket=bucket, Key=key)
+        if found.error or found.length == len(_BODY):
+            return found
+        return found._replace(error=f"it stored {found.length} bytes of {len(_BODY)}")
 
     def delete_many(self, bucket: str, key: str) -> Answer:
         """DeleteObjects as a stock client sends it, without Content-MD5."""
         objects = {"Objects": [{"Key": key}]}
-        return _ask(self._careful.delete_objects, Bucket=bucket, Delete=objects)
+        return _ask(self._careful.delete_objects, (), Bucket=bucket, Delete=objects)
 
     def delete(self, bucket: str, key: str) -> Answer:
         """Delete one object."""
-        return _ask(self._careful.delete_object, Bucket=bucket, Key=key)
+        return _ask(self._careful.delete_object, (), Bucket=bucket, Key=key)
 
     def close(self) -> None:
         self._stock.close()
         self._careful.close()
 
 
-def _ask(call: Any, **arguments: Any) -> Answer:
+def _ask(call: Any, needed: Collection[str], **arguments: Any) -> Answer:
+    """Call; an answer that has nothing of what is needed is none of an S3 server's."""
     try:
         answer = call(**arguments)
     except ClientError as error:
         return _answer(error.response, str(error))
     except BotoCoreError as error:
         return Answer(str(error), "", 0, "")
+    except Exception as error:  # of botocore's parsers, over an answer that is nothing like S3's
+        return Answer(f"what answered is no S3 server ({type(error).__name__})", "", 0, "")
+    if needed and not any(name in answer for name in needed):
+        return _answer(answer, "what answered is no S3 server")
     return _answer(answer, "")
 
 
@@ -111,4 +129,5 @@ def _answer(response: Any, error: str) -> Answer:
         int(metadata.get("HTTPStatusCode", 0)),
         str(metadata.get("HTTPHeaders", {}).get("date", "")),
         len(response.get("Buckets", [])),
+        int(response.get("ContentLength", 0)),
     )

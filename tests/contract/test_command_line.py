@@ -9,6 +9,7 @@ from pathlib import Path
 
 import boto3
 import botocore
+import botocore.credentials
 import botocore.session
 import pytest
 from botocore.exceptions import ProfileNotFound
@@ -134,3 +135,15 @@ def test_leases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: int, r
         frozen = credentials.get_frozen_credentials()
     assert (frozen.access_key, frozen.secret_key, frozen.token) == ("A", "S", None)
     assert len(counted.read_text(encoding="utf-8")) == runs
+
+
+def test_what_counts_before_a_credential_process() -> None:
+    """botocore asks these providers first; `configure` and the doctor know the keys of each."""
+    session = botocore.session.Session()
+    resolver = botocore.credentials.create_credential_resolver(session)
+    methods = [provider.METHOD for provider in resolver.providers]
+    before = set(methods[: methods.index("custom-process")])
+    assert before <= {
+        "env", "assume-role", "assume-role-with-web-identity", "sso", "shared-credentials-file",
+        "login",
+    }  # fmt: skip

@@ -78,7 +78,7 @@ def test_env_for_github(
     """The key is masked on stdout first, and stands in the file that GITHUB_ENV names."""
     write_profile(clean_environment, "default", "")
     file = tmp_path / "github-env"
-    file.write_text("BEFORE=1\n", encoding="utf-8")
+    file.write_text("BEFORE=1\nNO_END=1", encoding="utf-8")
     done = run_cli(
         "env", "--format", "github",
         environ={"GITHUB_ENV": str(file), "AWS_SESSION_TOKEN": "x", "AWS_PROFILE": "default"},
@@ -89,7 +89,7 @@ def test_env_for_github(
         f"::add-mask::{given['AWS_SECRET_ACCESS_KEY']}",
     ]
     lines = file.read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "BEFORE=1"
+    assert lines[:2] == ["BEFORE=1", "NO_END=1"]
     assert {f"{name}={value}" for name, value in given.items()} <= set(lines)
     assert "AWS_SESSION_TOKEN=" in lines
     assert "AWS_PROFILE=" not in lines  # an empty name is no profile
@@ -147,6 +147,22 @@ def test_exec_of_a_profile(tenancy: Tenancy, clean_environment: Path) -> None:
     assert found["AWS_CA_BUNDLE"] == tenancy.cloud.ca_bundle
 
 
+def test_a_deleted_key_is_not_handed_out(
+    toast_environment: Tenancy, clean_environment: Path, tmp_path: Path
+) -> None:
+    """exec and env look a key up whose last look is more than a minute old."""
+    gone = json.loads(run_cli("env", "--format", "json").stdout)["AWS_ACCESS_KEY_ID"]
+    toast_environment.delete_key(gone)
+    [path] = (tmp_path / "cache").glob("*.json")
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**fields, "checked_at": fields["checked_at"] - 61}), "utf-8")
+    now = json.loads(run_cli("env", "--format", "json").stdout)["AWS_ACCESS_KEY_ID"]
+    assert [now] == [key["access"] for key in toast_environment.list_keys()]
+    watch = Watch(toast_environment.cloud)
+    run_cli("env")
+    assert watch.identity() == []
+
+
 @pytest.mark.parametrize(
     ("command", "code"),
     [
@@ -176,6 +192,15 @@ def test_exec_passes_signals_on(toast_environment: Tenancy, tmp_path: Path) -> N
     assert got.exists()
 
 
+def test_exec_leaves_signals_as_they_were(toast_environment: Tenancy) -> None:
+    """What Python ignores for itself is not ignored in the command, whose pipes end as usual."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("no /proc here")
+    done = run_cli("exec", "--", "grep", "SigIgn", "/proc/self/status")
+    bare = subprocess.run(["grep", "SigIgn", "/proc/self/status"], capture_output=True, check=True)
+    assert done.stdout == bare.stdout.decode()
+
+
 def test_exec_needs_a_command(toast_environment: Tenancy) -> None:
     """Without one it says how it is used."""
     done = run_cli("exec")
@@ -193,6 +218,11 @@ def test_pasted_keys_are_given_on(tenancy: Tenancy, monkeypatch: pytest.MonkeyPa
     assert found["AWS_ACCESS_KEY_ID"] == key["access"]
     assert found["AWS_REGION"] == "KR2"
     assert found["AWS_ENDPOINT_URL"] == "https://kr2-api-object-storage.nhncloudservice.com"
+    assert "there is no login here" in done.stderr
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    done = run_cli("env")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Partial credentials" in done.stderr
 
 
 # -- keys
@@ -373,6 +403,30 @@ def test_cache_clear(toast_environment: Tenancy) -> None:
     assert watch.identity() == ["login", "list"]
     assert "forgot 1 cached key of" in run_cli("cache", "clear", "--all").stderr
     assert "forgot 0 cached keys" in run_cli("cache", "clear", "--all").stderr
+
+
+def test_cache_clear_leaves_other_files(toast_environment: Tenancy, tmp_path: Path) -> None:
+    """What somebody else keeps in the same directory is not ours."""
+    run_cli("credential-process")
+    others = [tmp_path / "cache" / name for name in ("openapi.v1.json", "notes.bad")]
+    for path in others:
+        path.write_text("{}", encoding="utf-8")
+    assert "forgot 1 cached key of" in run_cli("cache", "clear", "--all").stderr
+    assert all(path.exists() for path in others)
+
+
+def test_a_full_disk_is_a_line(toast_environment: Tenancy) -> None:
+    """Where stdout can't be written, that is said, without a traceback, and it is no success."""
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    for command in (["credential-process"], ["clouds"], ["env"]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "toast_boto", *command],
+                stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+            )  # fmt: skip
+        assert done.returncode == 1, command
+        assert done.stderr == "toast-boto: No space left on device\n"
 
 
 def test_cache_clear_of_nobody(clean_environment: Path) -> None:

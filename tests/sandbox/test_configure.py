@@ -208,11 +208,14 @@ def test_a_profile_by_hand_gets_what_it_lacks(
         ({"auth-url": "http://example.com/v2.0"}, 2, "is plain http"),
         ({"auth-url": "example.com"}, 2, "(--auth-url) is no http(s) URL"),
         ({"region": "KR9"}, 2, "it has KR1, KR2"),
+        ({"region": "us-east-1"}, 2, "'us-east-1' (--region) is one of AWS's"),
         ({"username": "a\nb"}, 3, "refused the login"),
         ({"endpoint-url": "nowhere"}, 2, "(--endpoint-url) is no http(s) URL"),
+        ({"addressing-style": "virtual"}, 2, "--addressing-style"),
         ({"ca-bundle": "/nowhere.pem"}, 2, "(--ca-bundle) does not exist"),
         ({"cloud": "nosuch"}, 2, "no cloud 'nosuch' (--cloud)"),
         ({"profile": "a\nb"}, 2, "a\\nb"),
+        ({"profile": "my prof]"}, 2, "can't be the name of a profile"),
     ],
 )
 def test_mistakes(
@@ -232,7 +235,7 @@ def test_what_is_missing_without_a_terminal(clean_environment: Path) -> None:
     """Nobody is asked then; the line says which flags there are."""
     done = run_cli("configure")
     assert done.returncode == 2
-    assert "there is no login" in done.stderr
+    assert "give --username, --tenant-id and TOAST_PASSWORD" in done.stderr
     done = run_cli("configure", "--username", "you@example.com")
     assert done.returncode == 2
     for way in ("--tenant-id, TOAST_TENANT_ID", "--password-stdin, TOAST_PASSWORD"):
@@ -252,9 +255,43 @@ def test_a_password_command(tenancy: Tenancy, password: str, clean_environment: 
     assert f"toast_password_process = {command}\n" in after["config"]
     assert password not in after["config"] + after["credentials"]
     boto3.Session(profile_name="toast").client("s3").list_buckets()
+    # The old password is not left in the file of before either.
+    assert password not in after["credentials.toast-boto.bak"]
     # And a password that happens to be in the environment does not drive it out.
     run_cli(*flags(tenancy))
     assert files(clean_environment)["config"] == after["config"]
+
+
+def test_a_store_needs_the_password(tenancy: Tenancy, clean_environment: Path) -> None:
+    """Where only a command has it, --store says what to give instead of doing nothing."""
+    command = f"echo {tenancy.password}"
+    assert run_cli(*flags(tenancy, **{"password-process": command})).returncode == 0
+    before = files(clean_environment)
+    done = run_cli("configure", "--no-input", "--store", "credentials")
+    assert done.returncode == 2
+    assert "TOAST_PASSWORD" in done.stderr and "nothing was changed" in done.stderr
+    assert files(clean_environment) == before
+
+
+def test_a_wrong_password_command_can_be_left(tenancy: Tenancy, clean_environment: Path) -> None:
+    """At a terminal the password is asked for after the command's was refused."""
+    text = profile_text(tenancy) + "toast_password_process = echo old-password\n"
+    write_profile(clean_environment, "toast", text)
+    person = Terminal("configure")
+    person.answer("identity URL", "")
+    person.answer("User name", "")
+    person.answer("Tenant ID", "")
+    person.answer("Region [KR1]:", "")
+    person.answer("Try again?", "y")
+    person.answer("identity URL", "")
+    person.answer("User name", "")
+    person.answer("Tenant ID", "")
+    person.answer("API password:", tenancy.password)
+    person.answer("Region [KR1]:", "")
+    assert person.wait() == 0, person.seen
+    after = files(clean_environment)
+    assert "toast_password_process" not in after["config"]
+    assert f"toast_password = {tenancy.password}\n" in after["credentials"]
 
 
 @pytest.fixture
@@ -319,9 +356,17 @@ def test_at_a_terminal(tenancy: Tenancy, clean_environment: Path) -> None:
     ca = ["--ca-bundle", tenancy.cloud.ca_bundle]
     person = Terminal("configure", *ca)
     person.answer("identity URL [toast]:", "nosuch")
+    person.answer("identity URL [toast]:", tenancy.cloud.auth_url.removesuffix("/v2.0"))
     person.answer("identity URL [toast]:", tenancy.cloud.auth_url)
     person.answer("User name", tenancy.username)
     person.answer("Tenant ID", tenancy.tenant_id)
+    person.answer("API password", "wrong-password")
+    person.answer("Region [KR1]:", "ap-northeast-2")
+    person.answer("Region [KR1]:", "seoul")
+    person.answer("Try again?", "y")
+    person.answer(f"identity URL [{tenancy.cloud.auth_url}]:", "")
+    person.answer(f"[{tenancy.username}]:", "")
+    person.answer(f"[{tenancy.tenant_id}]:", "")
     person.answer("API password", "wrong-password")
     person.answer("Region [KR1]:", "")
     person.answer("Try again?", "y")
@@ -329,8 +374,11 @@ def test_at_a_terminal(tenancy: Tenancy, clean_environment: Path) -> None:
     person.answer(f"[{tenancy.username}]:", "")
     person.answer(f"[{tenancy.tenant_id}]:", "")
     person.answer("API password", tenancy.password)
+    person.answer("Region [KR1]:", "")
     assert person.wait() == 0, person.seen
     assert "there is no cloud 'nosuch'" in person.seen
+    assert "must end in /v2.0 or /v3" in person.seen
+    assert "(as typed)" in person.seen and "(--" not in person.seen
     assert "refused the login (401)" in person.seen
     assert "wrong-password" not in person.seen and tenancy.password not in person.seen
     assert "AWS_PROFILE=toast aws s3 ls" in person.seen

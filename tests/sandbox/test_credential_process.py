@@ -202,6 +202,20 @@ def test_a_changed_password_shows_at_the_next_look(
     assert "old-and-wrong" not in done.stderr
 
 
+def test_a_refused_login_is_not_repeated_for_each(
+    profile: Tenancy, clean_environment: Path
+) -> None:
+    """Of many that wait with a wrong password one logs in: more could lock the account."""
+    handed_out("--profile", "toast")
+    make_older(profile, clean_environment, 41)
+    write_profile(clean_environment, "toast", profile_text(profile), "toast_password = wrong\n")
+    watch, words = Watch(profile.cloud), ["credential-process", "--profile", "toast"]
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(lambda _: run_cli(*words), range(6)))
+    assert [one.returncode for one in done] == [3] * 6
+    assert len(watch.identity()) < 6
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -9,7 +9,16 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.support import Tenancy, Watch, profile_text, run_cli, set_settings, write_profile
+import toast_boto
+from tests.support import (
+    Tenancy,
+    Watch,
+    odd_identity,
+    profile_text,
+    run_cli,
+    set_settings,
+    write_profile,
+)
 
 
 def found(*arguments: str, environ: dict[str, str] | None = None) -> dict[str, Any]:
@@ -92,6 +101,59 @@ def test_what_shadows_what(profile: Tenancy, environ: dict[str, str], parts: lis
     report = found(environ=environ)
     assert said(report["warning"], *parts), report["warning"]
     assert report["exit_code"] == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "parts"),
+    [
+        ({"TOAST_CLOUD": "NHN"}, ("cloud: nhn (TOAST_CLOUD) shadows toast_auth_url", "nhncloud")),
+        ({"TOAST_CLOUD": "nhn"}, ("S3 endpoint", "is none of the cloud 'nhn'")),
+        ({"AWS_DEFAULT_REGION": "seoul"}, ("region: seoul (AWS_DEFAULT_REGION) shadows KR1",)),
+        (
+            {"TOAST_CACHE_DIR": "/dev/null/cache"},
+            ("/dev/null/cache can't be written", "TOAST_CACHE_DIR"),
+        ),
+    ],
+)
+def test_what_goes_elsewhere(
+    profile: Tenancy, environ: dict[str, str], parts: tuple[str, ...]
+) -> None:
+    """A login, a request or a key that would not go where the profile says is a warning."""
+    report = found(environ=environ)
+    assert said(report["warning"], *parts), report["warning"]
+
+
+def test_who_forgot_the_profile_is_told(profile: Tenancy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without AWS_PROFILE the doctor, the commands and the library name the profile there is."""
+    monkeypatch.delenv("AWS_PROFILE")
+    report = found()
+    assert said(report["failed"], "login: there is none. The profile 'toast' has a login")
+    done = run_cli("keys", "list")
+    assert done.returncode == 2
+    assert "set AWS_PROFILE=toast, or give --profile toast" in done.stderr
+    with pytest.raises(toast_boto.ConfigurationError, match="or give profile_name='toast'"):
+        toast_boto.client("s3")
+
+
+def test_a_wrong_region_online(profile: Tenancy) -> None:
+    """A server that expects another region is understood."""
+    report = found("--online", environ={"AWS_DEFAULT_REGION": "KR2"})
+    assert said(report["failed"], "AuthorizationHeaderMalformed", "set the region"), report
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("[a]\nx = 1\nx = 2\n", ("(line 3): a key stands twice in its section", "mend the file")),
+        ("x = 1\n", ("(line 1): something stands before the first [section]",)),
+        ("[a]\n[a]\n", ("(line 2): a section stands twice",)),
+    ],
+)
+def test_broken_files_in_words(clean_environment: Path, text: str, parts: tuple[str, ...]) -> None:
+    """What is wrong with the file, and at which line."""
+    write_profile(clean_environment, "toast", "")
+    (clean_environment / ".aws/config").write_text(text, encoding="utf-8")
+    assert said(found()["failed"], "~/.aws/config is no valid AWS file", *parts)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +305,7 @@ def test_online(profile: Tenancy) -> None:
 
 def test_a_bucket_shows_what_the_server_can_do(profile: Tenancy) -> None:
     """An upload with checksum and a DeleteObjects of stock boto3's; nothing is left behind."""
-    s3 = boto3.client("s3")
+    s3 = boto3.Session(profile_name="toast").client("s3")
     s3.create_bucket(Bucket="trial")
     report = found("--online", "--bucket", "trial")
     assert report["exit_code"] == 0
@@ -277,6 +339,58 @@ def test_a_damaged_cache_is_mended(profile: Tenancy, clean_environment: Path) ->
     assert said(report["warning"], "key cache", "it is damaged")
     [key] = profile.list_keys()
     assert json.loads(run_cli("credential-process").stdout)["AccessKeyId"] == key["access"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"", 200), (b"<?xml?><html>login</html>", 200), (b"", 302), (b"x", 500)]
+)
+def test_what_is_no_s3_server(toast_environment: Tenancy, body: bytes, status: int) -> None:
+    """A page that answers 200 is not taken for one, and a redirect is no crash."""
+    with odd_identity((200, "text/html", b""), (status, "text/html", body)) as (url, _):
+        environ = {"AWS_ENDPOINT_URL_S3": url.removesuffix("/v2.0")}
+        report = found("--online", "--bucket", "b", environ=environ)
+    assert report["exit_code"] in (3, 4)
+    assert report["findings"][-1]["level"] == "failed"
+    assert said(report["failed"], "S3"), report["failed"]
+
+
+def test_a_services_section(profile: Tenancy, clean_environment: Path) -> None:
+    """It counts more than endpoint_url, in botocore too, and the report names it."""
+    path = clean_environment / ".aws/config"
+    head = "[profile toast]\n"
+    text = path.read_text(encoding="utf-8").replace(head, f"{head}services = s\n")
+    more = "\n[services s]\ns3 =\n  endpoint_url = https://elsewhere.example.com\n"
+    path.write_text(text + more, encoding="utf-8")
+    report = found()
+    assert said(report["warning"], "https://elsewhere.example.com (the services section 's')")
+    url = boto3.Session(profile_name="toast").client("s3").meta.endpoint_url
+    assert url == "https://elsewhere.example.com"
+    assert "services of the profile may count more" in run_cli("configure", "--no-input").stderr
+    report = found(environ={"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"})
+    assert said(report["warning"], "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is true")
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70 + ".example.com"])
+def test_names_that_are_none(toast_environment: Tenancy, host: str) -> None:
+    """A host that can't be one is a line, and no crash."""
+    report = found("--online", environ={"TOAST_AUTH_URL": f"https://{host}/v2.0"})
+    assert report["exit_code"] == 4
+    assert said(report["failed"], "can't be resolved")
+
+
+def test_a_bundle_that_is_none(toast_environment: Tenancy, tmp_path: Path) -> None:
+    """A file that holds no certificate is named, rather than the server."""
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("nothing", encoding="utf-8")
+    report = found("--online", environ={"AWS_CA_BUNDLE": str(bundle)})
+    assert report["exit_code"] == 4
+    assert said(report["failed"], f"the CA bundle {bundle} (AWS_CA_BUNDLE) can't be used")
+
+
+def test_online_without_a_login(clean_environment: Path) -> None:
+    """That nothing was asked is said."""
+    report = found("--online", environ={"AWS_ACCESS_KEY_ID": "AKIA"})
+    assert said(report["warning"], "online: nothing was asked")
 
 
 @pytest.mark.parametrize(

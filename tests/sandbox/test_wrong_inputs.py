@@ -154,7 +154,7 @@ def test_certificate_of_nobody_known(tenancy: Tenancy) -> None:
     error = error_of(tenancy, ca_bundle=None)
     assert type(error) is IdentityUnavailableError
     assert "certificate" in str(error)
-    assert "AWS_CA_BUNDLE or ca_bundle=" in str(error)
+    assert "by the argument ca_bundle= or AWS_CA_BUNDLE" in str(error)
 
 
 def test_ca_bundle_that_is_not_there(tenancy: Tenancy) -> None:

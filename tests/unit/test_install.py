@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
+import sys
 import threading
+import time
+import warnings
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -256,3 +261,62 @@ def test_sessions_are_not_held(login: None, profiles: None) -> None:
     del used, aws
     gc.collect()
     assert [reference() for reference in gone] == [None] * 3
+
+
+def test_install_and_uninstall_under_running_threads(
+    login: None, profiles: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads that make and use sessions meanwhile never see an error of ours."""
+    failures: list[BaseException] = []
+    ends = time.monotonic() + 3
+
+    def use() -> None:
+        while time.monotonic() < ends:
+            try:
+                session = botocore.session.Session(profile="aws")
+                session.get_credentials()
+            except BaseException as error:
+                failures.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    threads = [threading.Thread(target=use) for _ in range(3)]
+    try:
+        for thread in threads:
+            thread.start()
+        while time.monotonic() < ends:
+            toast_boto.install()
+            toast_boto.uninstall()
+    finally:
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(before)
+    assert failures == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_in_the_middle_of_a_decision(login: None) -> None:
+    """A child does not wait for a thread that it has not got."""
+    toast_boto.install()
+    session = botocore.session.Session()
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow_config() -> dict[str, str]:
+        entered.set()
+        leave.wait(20)
+        return {}
+
+    original, session.get_scoped_config = session.get_scoped_config, slow_config
+    thread = threading.Thread(target=session.get_credentials)
+    thread.start()
+    assert entered.wait(20)
+    session.get_scoped_config = original
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads
+        pid = os.fork()
+    if pid == 0:
+        signal.alarm(10)
+        os._exit(0 if session.get_credentials().method == METHOD else 1)
+    leave.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from toast_boto.cli._profile_files import BACKUP_SUFFIX, ProfileFile
+from toast_boto.cli._profile_files import BACKUP_SUFFIX, ProfileFile, write_all
 from toast_boto.errors import ConfigurationError
 
 NASTY = """\
@@ -60,7 +60,7 @@ def changed(path: Path, text: str, name: str = "toast", changes: Any = None) -> 
     path.write_bytes(text.encode())
     file = opened(path)
     file.change(name, changes or CHANGES)
-    file.write()
+    write_all([file])
     return path.read_bytes().decode()
 
 
@@ -187,7 +187,9 @@ def test_modes_links_and_backups(tmp_path: Path) -> None:
     link.symlink_to(target)
     file = opened(link)
     file.change("toast", CHANGES)
-    backup = file.write()
+    write_all([file])
+    backup = file.backup
+    assert backup is not None
     assert link.is_symlink()
     assert target.stat().st_mode & 0o777 == 0o644
     assert backup == target.with_name(f"aws-config{BACKUP_SUFFIX}")
@@ -201,7 +203,7 @@ def test_private_files_become_private(tmp_path: Path) -> None:
     for _ in range(2):
         file = ProfileFile(str(path), prefixed=False, private=True)
         file.change("toast", {"toast_password": os.urandom(8).hex()})
-        file.write()
+        write_all([file])
         assert path.stat().st_mode & 0o777 == 0o600
         assert path.parent.stat().st_mode & 0o777 == 0o700
         path.chmod(0o644)
@@ -217,6 +219,70 @@ def test_the_diff_of_a_private_file_shows_no_value(tmp_path: Path) -> None:
     assert "secret:" not in file.diff() and "old-secret" not in file.diff()
 
 
+def test_the_diff_of_the_other_file_shows_no_secret(tmp_path: Path) -> None:
+    """What somebody keeps in the config file is left out by its key, the lines that go on too."""
+    path = tmp_path / "config"
+    path.write_text(
+        "[profile toast]\ntoast_password = hand-written\naws_secret_access_key = of-aws\n"
+        "aws_session_token = first\n   second-half\noutput = json\n[profile z]\npassword : elses\n",
+        encoding="utf-8",
+    )
+    file = opened(path)
+    file.change("toast", {"toast_password": None, "aws_session_token": None, "region": "KR1"})
+    shown = file.diff()
+    assert "-toast_password = ***\n" in shown and "-aws_session_token = ***\n" in shown
+    assert "+region = KR1\n" in shown and " output = json\n" in shown
+    for secret in ("hand-written", "of-aws", "first", "second-half", "elses"):
+        assert secret not in shown
+
+
+def test_odd_line_ends_hide_no_secret(tmp_path: Path) -> None:
+    """What only Python takes for a line's end does not bring a password to light."""
+    file = ProfileFile(str(tmp_path / "credentials"), prefixed=False, private=True)
+    file.change("toast", {"toast_password": "abc\u2028tail\u0085end"})
+    assert file.diff().count("\n") == 5
+    assert file.diff().splitlines()[3:] == ["+[toast]", "+toast_password = ***"]
+
+
+def test_comments_inside_of_nested_keys_stay(tmp_path: Path) -> None:
+    """The user's notes under ``s3 =`` are kept where they stand."""
+    text = "[profile toast]\ns3 =\n    a = 1\n    # why\n    b = 2\nregion = x\n"
+    after = changed(tmp_path / "config", text, changes={"s3": {"addressing_style": "path"}})
+    assert after == text.replace("b = 2\n", "b = 2\n    addressing_style = path\n")
+
+
+def test_all_files_are_written_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the second can't be put in its place, the first is as it was, and no scrap is left."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("[toast]\naws_access_key_id = AKIA\n", encoding="utf-8")
+    files = [
+        ProfileFile(str(first), prefixed=False, private=True),
+        ProfileFile(str(second), prefixed=False, private=True),
+    ]
+    for file in files:
+        file.change("toast", {"aws_access_key_id": None, "toast_password": "x"})
+    second.mkdir()  # nothing can take the place of a directory
+    with pytest.raises(ConfigurationError, match=r"second can't be written .* Nothing was changed"):
+        write_all(files)
+    assert "AKIA" in first.read_text(encoding="utf-8")
+    left = {path.name for path in tmp_path.iterdir()} - {"home"}
+    assert left == {"first", f"first{BACKUP_SUFFIX}", "second"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes other people's files")
+def test_the_owner_stays(tmp_path: Path) -> None:
+    """Root, with somebody's home, leaves them their files."""
+    path = tmp_path / "credentials"
+    path.write_text("[a]\nx = 1\n", encoding="utf-8")
+    os.chown(path, 1234, 1234)
+    file = ProfileFile(str(path), prefixed=False, private=True)
+    file.change("toast", {"toast_password": "x"})
+    write_all([file])
+    for written in (path, file.backup):
+        assert written is not None
+        assert (written.stat().st_uid, written.stat().st_gid) == (1234, 1234)
+
+
 def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     """Where the file can't be replaced the error says so, and it is as it was."""
     path = tmp_path / "directory" / "config"
@@ -224,7 +290,7 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "directory").write_text("a file")
     file.change("toast", CHANGES)
     with pytest.raises(ConfigurationError, match="can't be written"):
-        file.write()
+        write_all([file])
 
 
 _line = st.sampled_from(

@@ -7,12 +7,11 @@ Exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 3 login refused, 4 ser
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import click
 
 from .. import __version__
-from .._talk import EXIT_INTERRUPTED, EXIT_UNEXPECTED, exit_code, say, warnings_in_words
+from .._talk import EXIT_INTERRUPTED, exit_code, say, unexpected, warnings_in_words
 from ..errors import ToastBotoError
 from ._cache import cache
 from ._clouds import clouds
@@ -33,7 +32,7 @@ def toast_boto() -> None:
     """boto3 for TOAST (NHN Cloud) Object Storage, with a Keystone login instead of pasted keys.
 
     \b
-    toast-boto configure              asks four questions and writes an AWS profile
+    toast-boto configure              asks for a login and writes an AWS profile
     AWS_PROFILE=toast aws s3 ls       everything that reads AWS profiles works with it
     toast-boto doctor --online        says what is wrong
     """
@@ -63,14 +62,6 @@ def main(arguments: list[str] | None = None) -> int:
             say(str(error))
             return exit_code(error)
         except Exception as error:
-            return _unexpected(error)
+            _debug.show(error)
+            return unexpected(error)
     return result if isinstance(result, int) else 0
-
-
-def _unexpected(error: Any) -> int:
-    if _debug.wanted:
-        _debug.show(error)
-    else:
-        # Not its text: nobody has seen to it that it holds no secret.
-        say(f"{type(error).__name__} was raised, which nobody expected. --debug shows where.")
-    return EXIT_UNEXPECTED

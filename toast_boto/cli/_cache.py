@@ -8,7 +8,7 @@ from .._brokers import make_parts
 from .._cache import clear_all
 from .._settings import nothing_configured
 from .._talk import say
-from ._login import Login, login_options
+from ._login import Login, LoginCommand, login_options
 
 
 @click.group()
@@ -16,9 +16,9 @@ def cache() -> None:
     """The key cache: one file for each login, by default in ~/.aws/toast/cache."""
 
 
-@cache.command()
-@login_options
+@cache.command(cls=LoginCommand)
 @click.option("--all", "everybody", is_flag=True, help="Of all logins, not of one.")
+@login_options
 def clear(login: Login, everybody: bool) -> None:
     """Forget the cached key, so that the next program asks Keystone for it.
 

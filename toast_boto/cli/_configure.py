@@ -17,10 +17,10 @@ from .._options import DEFAULT_RANK, OPTIONS
 from .._profiles import file_names, read_profile
 from .._settings import Settings, resolve
 from .._talk import say
-from ..errors import AuthenticationError, ConfigurationError
-from ._login import Login, login_options
-from ._passwords import is_keyring_command, keep_in_keyring
-from ._profile_files import ProfileFile
+from ..errors import ConfigurationError, ToastBotoError
+from ._login import Login, LoginCommand, login_options
+from ._passwords import check_keyring, is_keyring_command, keep_in_keyring
+from ._profile_files import ProfileFile, write_all
 from ._program import credential_process_command
 from ._proving import Proved, log_in
 from ._questions import Questions
@@ -33,6 +33,7 @@ _FOREIGN_KEYS = (
     "aws_secret_access_key",
     "aws_session_token",
     "credential_source",
+    "login_session",
     "role_arn",
     "source_profile",
     "sso_account_id",
@@ -48,8 +49,7 @@ _PINS = {
 }
 
 
-@click.command()
-@login_options
+@click.command(cls=LoginCommand)
 @click.option(
     "--store",
     type=click.Choice(["credentials", "keyring"]),
@@ -58,6 +58,7 @@ _PINS = {
 )
 @click.option("--dry-run", is_flag=True, help="Log in, show what would change, and write nothing.")
 @click.option("--force", is_flag=True, help="Also where the profile is not one of ours.")
+@login_options
 def configure(login: Login, store: str | None, dry_run: bool, force: bool) -> None:
     """Ask for a login, prove it, and write an AWS profile (--profile, default "toast").
 
@@ -87,6 +88,12 @@ class _Configure:
         self._config, self._credentials = self._open()
         self._before = self._profile_values()
         self._keep_password_command()
+        if store == "keyring":
+            check_keyring()
+        if "addressing_style" in login.options:
+            raise ConfigurationError(
+                "--addressing-style: a profile has path style, always. Leave it out."
+            )
 
     def _open(self) -> tuple[ProfileFile, ProfileFile]:
         config, credentials = file_names(os.environ)
@@ -137,24 +144,29 @@ class _Configure:
             ToastBotoError: the login is incomplete, or was refused.
         """
         again = False
+        questions = Questions(self._login, self._resolve, self._before)
         while True:
             if self._login.may_ask:
-                Questions(self._login, self._resolve, self._before).ask(again)
+                questions.ask(again)
             try:
                 return log_in(self._resolve(), self._login.region_name, self._before)
-            except AuthenticationError as error:
+            except ToastBotoError as error:
                 if not self._login.may_ask:
                     raise
                 say(str(error))
             click.confirm("Try again?", default=True, abort=True, err=True)
-            self._login.options.pop("password", None)
+            if is_keyring_command(self._login.options.get("password_process", "")):
+                self._store = "keyring"
+            for name in ("password", "password_process"):
+                self._login.options.pop(name, None)
             again = True
 
     def _resolve(self) -> Settings:
         config, credentials = file_names(os.environ)
         # Not as a named profile: what TOAST_* say now counts more than what was written before.
         profile = read_profile(self._name, config_file=config, credentials_file=credentials)
-        return resolve(self._login.options, os.environ, profile, flags=True)
+        options, typed = self._login.options, self._login.typed
+        return resolve(options, os.environ, profile, flags=True, typed=typed)
 
     # -- writing
 
@@ -174,18 +186,26 @@ class _Configure:
                 click.echo("".join(file.diff() for file in files), nl=False)
                 say("nothing was written" if files else "nothing would change")
                 return
-            for file in files:  # the password first: a profile without one would be an error
-                backup = file.write()
-                kept = f"; what was there before is in {backup}" if backup else ""
+            write_all(files)
+            for file in files:
+                kept = f"; what was there before is in {file.backup}" if file.backup else ""
                 say(f"wrote the profile {self._name!r} to {file.name}{kept}")
         if not files:
             say(f"the profile {self._name!r} is up to date; nothing was changed")
+        for key in ("services", "ignore_configured_endpoint_urls"):
+            if self._before.get(key):
+                say(f"note: {key} of the profile may count more than its endpoint_url")
         self._say_what_next()
 
     def _change(self, proved: Proved, dry_run: bool) -> None:
         settings = proved.settings
         process, password = settings["password_process"], settings["password"]
         command = str(process.value) if process else None
+        if self._store and not password:
+            raise ConfigurationError(
+                f"--store {self._store} needs the password itself: set TOAST_PASSWORD, or give "
+                "--password-stdin; nothing was changed"
+            )
         if password and self._store == "keyring":
             command = keep_in_keyring(settings, write=not dry_run)
             password = None
@@ -206,6 +226,9 @@ class _Configure:
         in_credentials.update(dict.fromkeys(changes))
         secret = None if password is None else str(password.value)
         self._credentials.change(self._name, {**in_credentials, "toast_password": secret})
+        if secret is None:
+            for file in (self._config, self._credentials):
+                file.keep_out_of_backup(self._name, "toast_password")
 
     def _say_what_next(self) -> None:
         shadows = [n for n in ("AWS_ACCESS_KEY_ID", "AWS_DEFAULT_PROFILE") if os.environ.get(n)]
@@ -240,16 +263,15 @@ def _login_keys(settings: Settings) -> dict[str, str | None]:
 def _lock(directory: Path) -> Iterator[None]:
     """Held while the files are read and written, against another run of this command."""
     lock = filelock.FileLock(str(directory / "configure.lock"), timeout=_LOCK_SECONDS)
-    failure = ""
-    try:
-        make_private_directory(directory)
-        lock.acquire()
-    except filelock.Timeout:
-        failure = f"another `toast-boto configure` has held {lock.lock_file} for {_LOCK_SECONDS} s"
-    except OSError as error:
-        failure = f"{directory} can't be written: {error.strerror}. TOAST_CACHE_DIR names another"
-    if failure:
-        raise ConfigurationError(f"{failure}. Nothing was changed.")
+    with contextlib.suppress(OSError, NotImplementedError):  # then it goes without
+        try:
+            make_private_directory(directory)
+            lock.acquire()
+        except filelock.Timeout:
+            raise ConfigurationError(
+                f"another `toast-boto configure` has held {lock.lock_file} for {_LOCK_SECONDS} s. "
+                "Nothing was changed."
+            ) from None
     try:
         yield
     finally:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from .._credential_process import print_key
-from ._login import Login, login_options
+from ._login import Login, LoginCommand, login_options
 
 
-@click.command("credential-process")
+@click.command("credential-process", cls=LoginCommand)
 @login_options
 def credential_process(login: Login) -> None:
     """Print the key for a profile's credential_process, the secret included.

@@ -11,17 +11,17 @@ import click
 from .._talk import say
 from ..errors import ConfigurationError
 from ._findings import Report
-from ._login import Login, login_options
+from ._login import Login, LoginCommand, login_options
 from ._offline import Offline
 
 
-@click.command()
-@login_options
+@click.command(cls=LoginCommand)
 @click.option("--online", is_flag=True, help="Log in, and ask the S3 server too.")
 @click.option(
     "--bucket", metavar="NAME", help="With --online: write an object to it and delete it again."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@login_options
 def doctor(login: Login, online: bool, bucket: str | None, as_json: bool) -> int:
     """Look for what is wrong, and say the way out.
 
@@ -38,7 +38,9 @@ def doctor(login: Login, online: bool, bucket: str | None, as_json: bool) -> int
     if online:
         _ask_for_password(login)
     settings = Offline(report, login, os.environ).run()
-    if online and settings is not None:
+    if online and settings is None:
+        report.warning("online", "nothing was asked, for there is no whole login", "see above")
+    elif online and settings is not None:
         from ._online import Online  # noqa: PLC0415 - the offline part needs no network
 
         Online(report, login, settings, bucket).run()

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -18,8 +19,9 @@ import click
 
 from .._options import OPTIONS
 from .._profiles import PROFILE_VARIABLES
+from .._talk import say
 from ..errors import ConfigurationError
-from ._login import Login, login_options
+from ._login import Login, LoginCommand, login_options
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as every shell
 # What would win over the key, or belongs to another one.
@@ -31,6 +33,8 @@ _OF_ANOTHER_KEY = (
     "AWS_ENDPOINT_URL_STS",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 )
+_IGNORED = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)]
+_OLD_SECONDS = 60.0  # a key that is handed out for long is looked up first
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -56,7 +60,13 @@ def variables_of(login: Login, environ: Mapping[str, str]) -> Variables:
     """
     from .. import _sessions  # noqa: PLC0415 - --help needs no botocore
 
-    key = _sessions.signing_of(login.session())
+    session = login.session()
+    failure = _sessions.look_up(session, _OLD_SECONDS)
+    if failure is not None:
+        say(f"the key could not be looked up, and is used as it is: {failure}")
+    key = _sessions.signing_of(session)
+    if key.access_key == environ.get("AWS_ACCESS_KEY_ID"):
+        say("note: there is no login here; the key is the one that AWS_ACCESS_KEY_ID holds already")
     values = {
         "AWS_ACCESS_KEY_ID": key.access_key,
         "AWS_SECRET_ACCESS_KEY": key.secret_key,
@@ -78,9 +88,9 @@ def variables_of(login: Login, environ: Mapping[str, str]) -> Variables:
     return Variables(values, removed, [key.access_key, key.secret_key])
 
 
-@click.command("exec", context_settings={"allow_interspersed_args": False})
-@login_options
+@click.command("exec", context_settings={"allow_interspersed_args": False}, cls=LoginCommand)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@login_options
 def run(login: Login, command: tuple[str, ...]) -> int:
     """Run COMMAND with the key in its environment (AWS_ACCESS_KEY_ID and so on).
 
@@ -96,15 +106,20 @@ def run(login: Login, command: tuple[str, ...]) -> int:
     sys.stderr.flush()
     if os.name == "nt":  # where exec leaves the shell behind
         return subprocess.run(command, env=environ, check=False).returncode  # noqa: S603
+    # Python ignores these, and what is ignored stays so over an exec.
+    ignored = [number for number in _IGNORED if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execvpe(command[0], command, environ)  # noqa: S606 - the user's own command
     except OSError as error:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
         click.echo(f"toast-boto exec: {command[0]}: {error.strerror}", err=True)
         return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
 
 
-@click.command("env")
-@login_options
+@click.command("env", cls=LoginCommand)
 @click.option(
     "--format",
     "format_name",
@@ -113,6 +128,7 @@ def run(login: Login, command: tuple[str, ...]) -> int:
     show_default=True,
     help="For whom.",
 )
+@login_options
 def env(login: Login, format_name: str) -> None:
     """Print the key as environment variables, the secret included.
 
@@ -190,8 +206,12 @@ def _give_to_github(variables: Variables, environ: Mapping[str, str]) -> None:
     empty = {name: "" for name in variables.removed if name not in PROFILE_VARIABLES}
     lines = [f"{name}={value}\n" for name, value in {**empty, **variables.values}.items()]
     try:
-        with open(path, "a", encoding="utf-8") as file:  # noqa: PTH123 - it names a path as it is
-            file.writelines(lines)
+        with open(path, "ab+") as file:  # noqa: PTH123 - it names a path as it is
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 1, 0))
+            if file.read(1) not in (b"", b"\n"):
+                lines.insert(0, "\n")
+            file.write("".join(lines).encode())
     except OSError as error:
         failure = f"{path} (GITHUB_ENV) can't be written: {error.strerror}"
     else:

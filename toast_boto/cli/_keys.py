@@ -11,7 +11,7 @@ from .._console import KeyConsole, Listed
 from .._keys import EC2Key
 from .._talk import EXIT_UNREACHABLE, say
 from ..errors import ConfigurationError
-from ._login import Login, login_options
+from ._login import Login, LoginCommand, login_options
 from ._progress import count_down, waiting
 from ._signals import terminated_politely
 from ._tables import show_table
@@ -26,10 +26,10 @@ def keys() -> None:
     """The S3 keys (EC2 credentials) that Keystone holds for the login."""
 
 
-@keys.command("list")
-@login_options
+@keys.command("list", cls=LoginCommand)
 @_secret_option
 @_json_option
+@login_options
 def list_keys(login: Login, show_secret: bool, as_json: bool) -> None:
     """List the user's keys, of all tenants.
 
@@ -53,10 +53,10 @@ def list_keys(login: Login, show_secret: bool, as_json: bool) -> None:
     show_table(heads, rows)
 
 
-@keys.command("create")
-@login_options
+@keys.command("create", cls=LoginCommand)
 @_secret_option
 @_json_option
+@login_options
 def create_key(login: Login, show_secret: bool, as_json: bool) -> None:
     """Make one more key for the tenant, and print its access key.
 
@@ -72,12 +72,12 @@ def create_key(login: Login, show_secret: bool, as_json: bool) -> None:
         click.echo(f"{key.access} {key.secret}" if show_secret else key.access)
 
 
-@keys.command("delete")
-@login_options
+@keys.command("delete", cls=LoginCommand)
 @click.argument("access")
 @click.option("--force", is_flag=True, help="Also a key that is in use here.")
 @_yes_option
 @_json_option
+@login_options
 def delete_key(login: Login, access: str, force: bool, yes: bool, as_json: bool) -> None:
     """Delete the key ACCESS, for good.
 
@@ -96,8 +96,7 @@ def delete_key(login: Login, access: str, force: bool, yes: bool, as_json: bool)
     click.echo(json.dumps({"deleted": [access]}) if as_json else access)
 
 
-@keys.command()
-@login_options
+@keys.command(cls=LoginCommand)
 @click.option(
     "--replace",
     metavar="ACCESS",
@@ -113,6 +112,7 @@ def delete_key(login: Login, access: str, force: bool, yes: bool, as_json: bool)
 )
 @_yes_option
 @_json_option
+@login_options
 def rotate(login: Login, replace: str | None, grace: float, yes: bool, as_json: bool) -> int | None:
     """Replace the key in use by a new one, and print the new access key.
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from .._checks import CHOICES
 from .._clouds import CLOUDS
 from .._options import OPTIONS, Option
 from .._profiles import file_names, profile_in_use, profile_names
@@ -39,6 +40,7 @@ class Login:
         self.region_name = region_name
         self.options = options
         self.may_ask = may_ask and sys.stdin.isatty()
+        self.typed: set[str] = set()  # options that were asked for
 
     def settings(self) -> Settings:
         """The settings; the password is asked for if it alone is missing.
@@ -51,6 +53,7 @@ class Login:
         if self.may_ask and settings["username"] and not any(settings[name] for name in names):
             text = f"API password of {settings.text('username')}"
             self.options["password"] = click.prompt(text, hide_input=True, err=True)
+            self.typed.add("password")
             settings = self._resolve()
         return settings
 
@@ -85,7 +88,28 @@ class Login:
 
     def _resolve(self) -> Settings:
         profile = profile_in_use(os.environ, self.profile_name)
-        return resolve(self.options, os.environ, profile, flags=True)
+        return resolve(self.options, os.environ, profile, flags=True, typed=self.typed)
+
+
+class LoginCommand(click.Command):
+    """A command whose help has the flags of a login apart from its own."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, the command's own first."""
+        own: list[tuple[str, str]] = []
+        login: list[tuple[str, str]] = []
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                (login if isinstance(parameter, _LoginOption) else own).append(record)
+        for title, records in (("Options", own), ("Login options", login)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+class _LoginOption(click.Option):
+    """One of the flags of a login."""
 
 
 def login_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,15 +127,13 @@ def login_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     decorated: Callable[..., Any] = wrapper
     decorators: list[Callable[[Any], Any]] = [
-        click.option(
-            "--no-input", is_flag=True, help="Never ask; what is missing is an error then."
-        ),
-        click.option(
+        _option("--no-input", is_flag=True, help="Never ask; what is missing is an error then."),
+        _option(
             "--password-stdin", is_flag=True, help="Read the API password from standard input."
         ),
         *(_flag(option) for option in reversed(_flags().values())),
-        click.option("--region", "region_name", metavar="REGION", help="A region of the cloud."),
-        click.option(
+        _option("--region", "region_name", metavar="REGION", help="A region of the cloud."),
+        _option(
             "--profile",
             "profile_name",
             metavar="NAME",
@@ -143,15 +165,21 @@ def _flags() -> dict[str, Option]:
 def _flag(option: Option) -> Callable[[Any], Any]:
     if option.name == "allow_http":
         text = "Allow plain http to other hosts than this one."
-        return click.option(option.flag, option.name, is_flag=True, default=None, help=text)
+        return _option(option.flag, option.name, is_flag=True, default=None, help=text)
     metavar = _METAVARS.get(option.name, "TEXT")
-    text = f"The {option.title}."
+    text = f"The {option.title}"
+    choices = CHOICES.get(option.name, ())
+    if choices:
+        text += f": {', '.join(choices[:-1])} or {choices[-1]}"
     if option.default:
-        text = f"The {option.title}; default {option.default}."
+        text += f"; default {option.default}"
+    if option.environment:
+        text += f"  [{option.environment[0]}]"
     complete = _complete_cloud if option.name == "cloud" else None
-    return click.option(
-        option.flag, option.name, metavar=metavar, help=text, shell_complete=complete
-    )
+    return _option(option.flag, option.name, metavar=metavar, help=text, shell_complete=complete)
+
+
+_option = functools.partial(click.option, cls=_LoginOption)
 
 
 _METAVARS = {

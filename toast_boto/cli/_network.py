@@ -39,12 +39,12 @@ def connect(host: str, port: int, tls: bool, bundle: Value | None) -> str:
         Unreachable: the name, the port or the certificate is not as it should be.
     """
     names = ", ".join(sorted(_addresses(host, port)))
+    context = _context(bundle) if tls else None
     failure = None
     try:
         with socket.create_connection((host, port), _CONNECT_SECONDS) as plain:
-            if not tls:
+            if context is None:
                 return f"{host} ({names}) answers on port {port}, plain http"
-            context = _context(str(bundle.value) if bundle else None)
             with context.wrap_socket(plain, server_hostname=host) as secure:
                 until = (secure.getpeercert() or {}).get("notAfter", "?")
                 return f"{host} ({names}), {secure.version()}, certificate until {until}"
@@ -71,18 +71,23 @@ def _unreachable(host: str, port: int, bundle: Value | None, error: OSError) -> 
             way_out = f"is {bundle.value} ({bundle.source}) the right CA bundle?"
         reason = f"the certificate of {host} is not accepted: {error.verify_message}"
         return Unreachable(reason, way_out)
-    if isinstance(error, ssl.SSLError) and error.library == "SSL":
+    if isinstance(error, ssl.SSLError):
         return Unreachable(f"{host}:{port} does not speak TLS: {error.reason}", "is the URL right?")
-    if isinstance(error, ssl.SSLError) and bundle:
-        reason = f"the CA bundle {bundle.value} ({bundle.source}) can't be read: {error.reason}"
-        return Unreachable(reason, "it is a file of certificates in PEM")
     reason = error.strerror or str(error)
     way_out = "is the URL right, and may this machine reach it?"
     return Unreachable(f"no connection to {host}:{port}: {reason}", way_out)
 
 
-def _context(bundle: str | None) -> ssl.SSLContext:
-    path = bundle or requests.utils.DEFAULT_CA_BUNDLE_PATH
-    if Path(path).is_dir():
-        return ssl.create_default_context(capath=path)
-    return ssl.create_default_context(cafile=path)
+def _context(bundle: Value | None) -> ssl.SSLContext:
+    path = str(bundle.value) if bundle else requests.utils.DEFAULT_CA_BUNDLE_PATH
+    try:
+        if Path(path).is_dir():
+            return ssl.create_default_context(capath=path)
+        return ssl.create_default_context(cafile=path)
+    except OSError as error:  # TLS' errors are such, too
+        reason = getattr(error, "reason", None) or error.strerror
+    source = f" ({bundle.source})" if bundle else ""
+    raise Unreachable(
+        f"the CA bundle {path}{source} can't be used: {reason}",
+        "it must be a file of certificates in PEM",
+    )

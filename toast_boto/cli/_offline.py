@@ -14,8 +14,16 @@ from collections.abc import Mapping
 from .. import __version__
 from .._brokers import make_parts
 from .._checks import check_http
+from .._clouds import normalised_url
 from .._options import DEFAULT_RANK, OPTIONS, Value, sources
-from .._profiles import Profile, ambient_name, file_names, path_of, profile_in_use
+from .._profiles import (
+    Profile,
+    ambient_name,
+    file_names,
+    path_of,
+    profile_in_use,
+    services_endpoint,
+)
 from .._regions import DEFAULT_REGION, is_aws_region, known_region
 from .._settings import Settings, resolve
 from ..errors import ConfigurationError
@@ -50,7 +58,10 @@ class Offline:
         try:
             self._profile = profile_in_use(self._environ, self._login.profile_name)
         except ConfigurationError as error:
-            self._report.failed("profile", str(error))
+            way_out = ""
+            if "there is no profile" not in str(error):
+                way_out = "mend the file; `configure` has kept the one of before, *.toast-boto.bak"
+            self._report.failed("profile", str(error), way_out)
             return None
         self._files()
         settings = self._resolve()
@@ -130,6 +141,8 @@ class Offline:
             if option.name == "auth":
                 shown = type(value.value).__name__
             text = f"{shown} ({value.source})"
+            if option.name == "auth_url" and value.rank == DEFAULT_RANK:
+                self._cloud_over_url(settings)
             others = sources(option, self._login.options, self._environ, self._profile, flags=True)
             shadowed = [o.source for o in others if o.rank > value.rank and o.value != value.value]
             if shadowed and value.rank > 0:
@@ -141,6 +154,20 @@ class Offline:
         used = settings["username"]
         if self._environ.get("OS_USERNAME") and used and not used.source.startswith("OS_"):
             self._report.ok("OS_* variables", f"not used, because of {used.source}")
+
+    def _cloud_over_url(self, settings: Settings) -> None:
+        """A cloud of a higher source than an identity URL: user and password go to that cloud."""
+        cloud = settings["cloud"]
+        urls = sources(
+            OPTIONS["auth_url"], self._login.options, self._environ, self._profile, flags=True
+        )
+        if cloud and urls:
+            self._report.warning(
+                "cloud",
+                f"{cloud.value} ({cloud.source}) shadows {urls[0].source}, so that the login goes "
+                f"to {settings.auth_url}",
+                "keep one of them",
+            )
 
     def _whole(self, settings: Settings) -> bool:
         try:
@@ -156,7 +183,9 @@ class Offline:
                 )
             else:
                 self._report.failed(
-                    "login", f"there is none.{settings.hint}", "toast-boto configure"
+                    "login",
+                    f"there is none.{settings.hint}",
+                    "name a profile" if "AWS_PROFILE=" in settings.hint else "toast-boto configure",
                 )
             return False
         self._report.ok("login", "complete")
@@ -178,7 +207,15 @@ class Offline:
         except ConfigurationError as error:
             self._report.failed("region", str(error))
             return
-        self._report.ok("region", f"{region} ({source})")
+        of_profile = self._of_profile("region")
+        if source == "AWS_DEFAULT_REGION" and of_profile and of_profile != region:
+            self._report.warning(
+                "region",
+                f"{region} (AWS_DEFAULT_REGION) shadows {of_profile} of the profile",
+                "keep one of them",
+            )
+        else:
+            self._report.ok("region", f"{region} ({source})")
         other = self._environ.get("AWS_REGION")
         if other and other != region:
             self._report.warning(
@@ -219,18 +256,41 @@ class Offline:
             )
         elif ".amazonaws.com" in str(first.value):
             self._report.failed("S3 endpoint", f"{text} is AWS's own", "take it out")
+        elif settings.cloud and normalised_url(str(first.value)) not in [
+            normalised_url(url) for url in settings.cloud.endpoint_urls.values()
+        ]:
+            self._report.warning(
+                "S3 endpoint",
+                f"{text} is none of the cloud {settings.cloud.name!r}, where the login is",
+                "take it out, if it is not meant",
+            )
         else:
             self._report.ok("S3 endpoint", text)
 
     def _endpoints(self, settings: Settings) -> list[Value]:
+        """Those that are configured, in botocore's order."""
         found = [settings["endpoint_url"]]
+        if self._ignored():
+            return [value for value in found if value]
         for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
-            if self._environ.get(name):
-                found.append(Value(self._environ[name], name, 2))
+            found.append(Value(self._environ.get(name), name, 2))
+        services = self._of_profile("services")
+        url = services_endpoint(file_names(self._environ)[0], services) if services else ""
+        found.append(Value(url, f"the services section {services!r}", 3))
         url = self._of_profile("endpoint_url")
-        if url:
-            found.append(Value(url, f"endpoint_url in the profile {self._profile.name!r}", 3))
-        return [value for value in found if value]
+        found.append(Value(url, f"endpoint_url in the profile {self._profile.name!r}", 3))
+        return [value for value in found if value and value.value]
+
+    def _ignored(self) -> bool:
+        name = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+        of_profile = self._of_profile("ignore_configured_endpoint_urls")
+        if (self._environ.get(name) or of_profile).lower() != "true":
+            return False
+        source = name if self._environ.get(name) else "ignore_configured_endpoint_urls"
+        self._report.warning(
+            "S3 endpoint", f"{source} is true, so that no endpoint counts but a flag's", "unset it"
+        )
+        return True
 
     def _of_profile(self, key: str) -> str:
         return self._profile.values.get(key, ("", ""))[0]
@@ -252,3 +312,10 @@ class Offline:
             )
         elif not caught:
             self._report.ok("key cache", f"empty ({settings.text('cache')}, {directory})")
+        there = next((path for path in (directory, *directory.parents) if path.exists()), directory)
+        if settings.text("cache") == "file" and not (there.is_dir() and os.access(there, os.W_OK)):
+            self._report.warning(
+                "key cache",
+                f"{directory} can't be written, so that every process asks Keystone for the key",
+                "let TOAST_CACHE_DIR name a directory that can be",
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -16,7 +17,7 @@ from .._console import KeyConsole
 from .._settings import Settings
 from .._slots import QUOTA
 from .._talk import EXIT_REFUSED, EXIT_UNEXPECTED, EXIT_UNREACHABLE, exit_code
-from ..errors import ToastBotoError
+from ..errors import ToastBotoError, ToastBotoWarning
 from ._findings import Report
 from ._login import Login
 from ._network import Unreachable, connect
@@ -51,12 +52,18 @@ class Online:
 
     def run(self) -> None:
         """Take all steps, up to the first that fails."""
-        with contextlib.suppress(_Stop):
-            self._reach("identity service", self._settings.auth_url)
-            self._keys()
-            signing = self._signing()
-            self._reach("S3 endpoint", signing.endpoint_url)
-            self._storage(signing)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ToastBotoWarning)
+            with contextlib.suppress(_Stop):
+                self._reach("identity service", self._settings.auth_url)
+                self._keys()
+                signing = self._signing()
+                self._reach("S3 endpoint", signing.endpoint_url)
+                self._storage(signing)
+        for text in dict.fromkeys(
+            str(w.message) for w in caught if issubclass(w.category, ToastBotoWarning)
+        ):
+            self._report.warning("warning", text, "")
 
     # -- network
 
@@ -173,6 +180,8 @@ class Online:
                 f"the server does not know the key {signing.access_key}: is the endpoint of the "
                 "same cloud as the login?"
             )
+        elif answer.code == "AuthorizationHeaderMalformed":
+            way_out = f"set the region to the one that it expects, instead of {signing.region}"
         elif answer.status == 403:
             way_out = "has the user a role in the tenant?"
         self._report.failed("S3", answer.error, way_out, code)

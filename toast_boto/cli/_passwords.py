@@ -31,7 +31,7 @@ def keep_in_keyring(settings: Settings, *, write: bool) -> str:
     Raises:
         ConfigurationError: the extra is not installed, or there is no keyring.
     """
-    keyring = _keyring()
+    keyring = check_keyring()
     service, username = f"{_SERVICE} {settings.auth_url}", settings.text("username")
     if write:
         failure = ""
@@ -47,7 +47,12 @@ def keep_in_keyring(settings: Settings, *, write: bool) -> str:
     return shlex.join([*script("keyring"), "get", service, username])
 
 
-def _keyring() -> Any:
+def check_keyring() -> Any:
+    """The package keyring.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
     try:
         import keyring  # noqa: PLC0415 - an extra
     except ImportError:

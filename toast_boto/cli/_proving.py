@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from .._brokers import make_parts
 from .._clouds import CLOUDS, http_host, normalised_url
-from .._regions import known_region
-from .._settings import Settings, nothing_configured
+from .._regions import DEFAULT_REGION, is_aws_region, known_region
+from .._settings import Settings
 from .._talk import say
 from ..errors import ConfigurationError
 from ._progress import waiting
@@ -35,7 +35,10 @@ def log_in(settings: Settings, region_name: str | None, before: Mapping[str, str
         ToastBotoError: the login is incomplete or was refused, or there is no such region.
     """
     if not settings.has_login:
-        raise nothing_configured(settings)
+        raise ConfigurationError(
+            "what is to be configured? Without a terminal, give --username, --tenant-id and "
+            "TOAST_PASSWORD (or --password-stdin), and --cloud or --auth-url"
+        )
     settings.check_login()
     if settings["auth"]:
         raise ConfigurationError(
@@ -43,6 +46,11 @@ def log_in(settings: Settings, region_name: str | None, before: Mapping[str, str
             "password and tenant ID"
         )
     asked = region_name or region_before(before, settings)
+    if is_aws_region(asked):
+        raise ConfigurationError(
+            f"the region {asked!r} (--region) is one of AWS's. Here it is "
+            f"{settings.cloud.default_region if settings.cloud else DEFAULT_REGION} or the like."
+        )
     region = known_region(asked, "--region", settings.cloud)
     given = settings["endpoint_url"]
     if given:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import click
 
+from .._checks import check_version
 from .._clouds import CLOUDS, http_host
 from .._regions import DEFAULT_REGION, is_aws_region, known_region
 from .._settings import Settings
@@ -34,6 +35,7 @@ class Questions:
         self._login = login
         self._resolve = resolve
         self._before = before
+        self._asked_region = False
 
     def ask(self, again: bool) -> None:
         """Ask for what is missing; ``again`` also for what was answered, or given, before."""
@@ -44,14 +46,18 @@ class Questions:
             if again or name not in options:
                 default = options.get(name) or settings.text(name) or None
                 options[name] = _prompt(question, default, _not_empty)
+                self._login.typed.add(name)
         if not {"password", "password_process"} & options.keys():
             self._ask_password()
-        if self._login.region_name is None:
+        if self._login.region_name is None or (again and self._asked_region):
             self._ask_region(self._resolve())
 
     def _ask_cloud(self, settings: Settings) -> None:
         def check(text: str) -> str:
-            if text in CLOUDS or http_host(text):
+            if text.lower() in CLOUDS:
+                return text.lower()
+            if http_host(text):
+                check_version(text.rstrip("/"), "as typed")
                 return text
             raise ConfigurationError(
                 f"there is no cloud {text!r}; there are {', '.join(CLOUDS)}. For an identity "
@@ -59,14 +65,17 @@ class Questions:
             )
 
         default = settings.cloud.name if settings.cloud else settings.auth_url
-        question = f"Cloud ({', '.join(list(CLOUDS)[:3])} ...) or identity URL"
+        question = f"Cloud ({', '.join(list(CLOUDS)[:3])} ...), or the console's identity URL"
         answer = _prompt(question, default, check)
         for name in ("cloud", "auth_url"):
             self._login.options.pop(name, None)
-        self._login.options["cloud" if answer in CLOUDS else "auth_url"] = answer
+        name = "cloud" if answer in CLOUDS else "auth_url"
+        self._login.options[name] = answer
+        self._login.typed.add(name)
 
     def _ask_password(self) -> None:
         stored = self._before.get("toast_password")
+        self._login.typed.add("password")
         self._login.options["password"] = click.prompt(
             "API password (Enter keeps the one that is stored)" if stored else "API password",
             hide_input=True,
@@ -76,11 +85,14 @@ class Questions:
         )
 
     def _ask_region(self, settings: Settings) -> None:
-        self._login.region_name = _prompt(
-            "Region",
-            region_before(self._before, settings),
-            lambda text: known_region(text, "--region", settings.cloud),
-        )
+        self._asked_region = True
+
+        def check(text: str) -> str:
+            if is_aws_region(text):
+                raise ConfigurationError(f"{text} is a region of AWS's; the first here is KR1")
+            return known_region(text, "as typed", settings.cloud)
+
+        self._login.region_name = _prompt("Region", region_before(self._before, settings), check)
 
 
 def region_before(before: Mapping[str, str], settings: Settings) -> str:

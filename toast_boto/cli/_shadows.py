@@ -12,7 +12,13 @@ from ._findings import Report
 from ._program import credential_process_command
 
 # Botocore looks for these before it runs a profile's credential_process.
-_BEFORE_PROCESS = ("role_arn", "web_identity_token_file", "sso_session", "sso_start_url")
+_BEFORE_PROCESS = (
+    "role_arn",
+    "web_identity_token_file",
+    "sso_session",
+    "sso_start_url",
+    "login_session",
+)
 
 
 class Shadows:
