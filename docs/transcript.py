@@ -174,6 +174,8 @@ def at_a_terminal(transcript: Transcript) -> None:
     for question, answer in answers:
         child.expect_exact(question)
         seen += child.before + child.after
+        if answer == SECRET:
+            child.waitnoecho(20)
         child.sendline(answer)
     child.expect(pexpect.EOF)
     seen = re.sub(r"\r?[^\n]* \.\.\.\r\x1b\[K", "", seen + child.before)

@@ -21,13 +21,19 @@ class Terminal:
             timeout=60,
             dimensions=(50, 200),
         )
-        self._child.delaybeforesend = None
         self.seen = ""
 
     def answer(self, question: str, answer: str) -> None:
         """Wait for a question, and type."""
         self._child.expect_exact(question)
         self.seen += self._child.before + self._child.after
+        self._child.sendline(answer)
+
+    def answer_unseen(self, question: str, answer: str) -> None:
+        """The same, for what the terminal does not show; typed when that has begun."""
+        self._child.expect_exact(question)
+        self.seen += self._child.before + self._child.after
+        assert self._child.waitnoecho(20)
         self._child.sendline(answer)
 
     def wait(self) -> int:

@@ -21,6 +21,7 @@ import botocore
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
+from ._living import snapshot
 from ._options import OPTIONS
 from ._plugin import configure, is_configured
 
@@ -104,11 +105,7 @@ def _prepare(session: Any) -> None:
 
 def _sessions() -> list[Session]:
     """The sessions that were made meanwhile, and are in use."""
-    while True:
-        try:
-            return list(_watched)
-        except RuntimeError:  # another thread has made one meanwhile
-            continue
+    return snapshot(_watched)
 
 
 def _door(session: Session, name: str, decide: _Decision) -> Callable[..., Any]:
@@ -221,7 +218,7 @@ def _became_ours(session: Any) -> bool:
 def _renew_locks() -> None:
     global _lock  # noqa: PLW0603 - there is one
     _lock = threading.RLock()
-    for reference in list(_watched.values()):
+    for reference in snapshot(_watched.values()):
         decide = reference()
         if decide is not None:
             decide.renew_lock()

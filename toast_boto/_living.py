@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from ._broker import Broker
+
+_T = TypeVar("_T")
 
 _brokers: weakref.WeakSet[Broker] = weakref.WeakSet()
 
@@ -19,10 +22,15 @@ def register(broker: Broker) -> None:
 
 def living() -> list[Broker]:
     """Every broker that is in use."""
+    return snapshot(_brokers)
+
+
+def snapshot(weak: Iterable[_T]) -> list[_T]:
+    """What a weak collection holds now, whatever other threads do to it."""
     while True:
         try:
-            return list(_brokers)
-        except RuntimeError:  # another thread has made one meanwhile
+            return list(weak)
+        except RuntimeError:  # another thread has added something meanwhile
             continue
 
 

@@ -346,7 +346,9 @@ def test_the_password_is_asked_for_at_a_terminal(
     """Where it alone is missing; it is not shown. With --no-input it is an error."""
     monkeypatch.delenv("TOAST_PASSWORD")
     person = Terminal("keys", "create")
-    person.answer(f"API password of {toast_environment.username}", toast_environment.password)
+    person.answer_unseen(
+        f"API password of {toast_environment.username}", toast_environment.password
+    )
     assert person.wait() == 0, person.seen
     assert toast_environment.password not in person.seen
     person = Terminal("keys", "create", "--no-input")
@@ -455,3 +457,25 @@ def test_a_deleted_key_of_a_profile_is_cured(
             boto3.Session(profile_name="toast").client("s3").list_buckets()
         assert run_cli(*cure, "--profile", "toast").returncode == 0
         boto3.Session(profile_name="toast").client("s3").list_buckets()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["keys", "list"], ["keys", "create"], ["keys", "delete", "x", "--yes"], ["keys", "rotate"],
+        ["env"], ["exec", "true"], ["doctor", "--online"], ["credential-process"],
+        ["configure", "--no-input"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_refused_login_shows_no_secret(
+    toast_environment: Tenancy, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every command that logs in ends with 3, with the causes, and never with the password."""
+    monkeypatch.setenv("TOAST_PASSWORD", "wrong-api-password")
+    at = 1 if command[0] == "exec" else len(command)
+    done = run_cli(*command[:at], "--debug", *command[at:])
+    assert done.returncode == 3, done.stderr
+    said = done.stdout + done.stderr
+    assert "Likely causes" in said
+    assert "wrong-api-password" not in said

@@ -135,6 +135,17 @@ def test_a_password_of_the_config_file_moves(
     assert f"toast_password = {password}" in files(clean_environment)["credentials"]
 
 
+def test_what_would_win_goes(tenancy: Tenancy, password: str, clean_environment: Path) -> None:
+    """A key of the credentials file, which counts more than the config file's, is taken out."""
+    more = "endpoint_url = https://old.example.com\ntoast_username = old\nother = stays\n"
+    write_profile(clean_environment, "toast", profile_text(tenancy), more)
+    assert run_cli(*flags(tenancy)).returncode == 0
+    assert files(clean_environment)["credentials"] == (
+        f"[toast]\nother = stays\ntoast_password = {password}\n"
+    )
+    boto3.Session(profile_name="toast").client("s3").list_buckets()
+
+
 def test_a_chosen_endpoint_is_of_one_cloud(
     tenancy: Tenancy, password: str, clean_environment: Path
 ) -> None:
@@ -286,7 +297,7 @@ def test_a_wrong_password_command_can_be_left(tenancy: Tenancy, clean_environmen
     person.answer("identity URL", "")
     person.answer("User name", "")
     person.answer("Tenant ID", "")
-    person.answer("API password:", tenancy.password)
+    person.answer_unseen("API password:", tenancy.password)
     person.answer("Region [KR1]:", "")
     assert person.wait() == 0, person.seen
     after = files(clean_environment)
@@ -360,20 +371,20 @@ def test_at_a_terminal(tenancy: Tenancy, clean_environment: Path) -> None:
     person.answer("identity URL [toast]:", tenancy.cloud.auth_url)
     person.answer("User name", tenancy.username)
     person.answer("Tenant ID", tenancy.tenant_id)
-    person.answer("API password", "wrong-password")
+    person.answer_unseen("API password", "wrong-password")
     person.answer("Region [KR1]:", "ap-northeast-2")
     person.answer("Region [KR1]:", "seoul")
     person.answer("Try again?", "y")
     person.answer(f"identity URL [{tenancy.cloud.auth_url}]:", "")
     person.answer(f"[{tenancy.username}]:", "")
     person.answer(f"[{tenancy.tenant_id}]:", "")
-    person.answer("API password", "wrong-password")
+    person.answer_unseen("API password", "wrong-password")
     person.answer("Region [KR1]:", "")
     person.answer("Try again?", "y")
     person.answer(f"identity URL [{tenancy.cloud.auth_url}]:", "")
     person.answer(f"[{tenancy.username}]:", "")
     person.answer(f"[{tenancy.tenant_id}]:", "")
-    person.answer("API password", tenancy.password)
+    person.answer_unseen("API password", tenancy.password)
     person.answer("Region [KR1]:", "")
     assert person.wait() == 0, person.seen
     assert "there is no cloud 'nosuch'" in person.seen
@@ -387,10 +398,23 @@ def test_at_a_terminal(tenancy: Tenancy, clean_environment: Path) -> None:
     again.answer(f"identity URL [{tenancy.cloud.auth_url}]:", "")
     again.answer(f"[{tenancy.username}]:", "")
     again.answer(f"[{tenancy.tenant_id}]:", "")
-    again.answer("Enter keeps the one that is stored", "")
+    again.answer_unseen("Enter keeps the one that is stored", "")
     again.answer("Region [KR1]:", "")
     assert again.wait() == 0, again.seen
     assert tenancy.password not in again.seen
+    assert files(clean_environment) == before
+
+
+def test_what_was_written_meanwhile_is_seen(tenancy: Tenancy, clean_environment: Path) -> None:
+    """A profile that somebody else makes while the questions are asked is not overwritten."""
+    person = Terminal("configure", *flags(tenancy)[2:])
+    person.answer_unseen("API password", tenancy.password)
+    person.child.expect_exact("Region [KR1]:")
+    write_profile(clean_environment, "toast", "role_arn = arn\n", "aws_access_key_id = AKIA\n")
+    before = files(clean_environment)
+    person.child.sendline("")
+    assert person.wait() == 2, person.seen
+    assert "is somebody else's: it has role_arn, aws_access_key_id" in person.seen
     assert files(clean_environment) == before
 
 
