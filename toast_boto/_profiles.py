@@ -31,6 +31,10 @@ class Profile(NamedTuple):
     named: bool
     values: dict[str, tuple[str, str]]
 
+    def text(self, key: str) -> str:
+        """The value of a key; empty where there is none."""
+        return self.values.get(key, ("", ""))[0]
+
     def __repr__(self) -> str:
         return f"Profile(name={self.name!r}, named={self.named!r}, keys={sorted(self.values)!r})"
 

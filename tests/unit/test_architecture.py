@@ -84,6 +84,7 @@ ORDER = [
     "cli._clouds",
     "cli._findings",
     "cli._shadows",
+    "cli._destination",
     "cli._offline",
     "cli._network",
     "cli._online",

@@ -42,7 +42,7 @@ class Shadows:
 
     def _other_keys(self, settings: Settings) -> None:
         """Keys that stand in the way of the login, for programs that know nothing of it."""
-        process = self._of_profile("credential_process")
+        process = self._profile.text("credential_process")
         if self._environ.get("AWS_ACCESS_KEY_ID") and (process or settings.has_login):
             whose = "counts more than the profile in the AWS CLI and the SDKs"
             if settings.has_login:
@@ -53,7 +53,7 @@ class Shadows:
                 "keys", "AWS_SESSION_TOKEN is set, and belongs to another key", "unset it"
             )
         for key in ("aws_access_key_id", *_BEFORE_PROCESS):
-            if process and self._of_profile(key):
+            if process and self._profile.text(key):
                 path = self._profile.values[key][1]
                 self._report.warning(
                     "keys",
@@ -63,7 +63,7 @@ class Shadows:
                 )
 
     def _credential_process(self, settings: Settings) -> None:
-        process, name = self._of_profile("credential_process"), self._profile.name
+        process, name = self._profile.text("credential_process"), self._profile.name
         if not process:
             if any(key.startswith("toast_") for key in self._profile.values):
                 self._report.warning(
@@ -97,12 +97,12 @@ class Shadows:
 
     def _stock_settings(self, settings: Settings) -> None:
         """What programs need of the profile that read nothing else."""
-        missing = [key for key in ("region", "endpoint_url") if not self._of_profile(key)]
-        style = self._of_profile("s3")
+        missing = [key for key in ("region", "endpoint_url") if not self._profile.text(key)]
+        style = self._profile.text("s3")
         if "addressing_style=path" not in "".join(style.split()):
             missing.append("s3 addressing_style = path")
         checksums = ("request_checksum_calculation", "response_checksum_validation")
-        missing += [key for key in checksums if self._of_profile(key) != "when_required"]
+        missing += [key for key in checksums if self._profile.text(key) != "when_required"]
         if missing:
             self._report.warning(
                 "profile",
@@ -110,11 +110,8 @@ class Shadows:
                 f"toast-boto configure --profile {shlex.quote(self._profile.name)}",
             )
         bundle = settings["ca_bundle"]
-        if bundle and bundle.source == "AWS_CA_BUNDLE" and not self._of_profile("ca_bundle"):
+        if bundle and bundle.source == "AWS_CA_BUNDLE" and not self._profile.text("ca_bundle"):
             self._report.ok("CA bundle", "only of the environment; the profile has none")
-
-    def _of_profile(self, key: str) -> str:
-        return self._profile.values.get(key, ("", ""))[0]
 
 
 def _words(command: str) -> list[str]:
