@@ -122,6 +122,7 @@ class Transcript:
         text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", text)
         text = re.sub(r"until \w{3} +\d+ [\d:]+ \d{4} GMT", "until DATE", text)
         text = re.sub(r"versions: .*", "versions: ...", text)
+        text = re.sub(r"server's by \d+ s", "server's by N s", text)
         return re.sub(r"tried (\d) times in [\d.]+ s", r"tried \1 times in N s", text)
 
     @contextmanager

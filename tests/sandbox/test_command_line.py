@@ -48,6 +48,8 @@ def test_env_for_a_shell(toast_environment: Tenancy, monkeypatch: pytest.MonkeyP
     after = dict(line.split("=", 1) for line in done.stdout.decode().split("\0") if line)
     given = variables(toast_environment)
     assert {name: after.get(name) for name in given} == given
+    again = run_cli("env", environ={"AWS_ACCESS_KEY_ID": given["AWS_ACCESS_KEY_ID"]})
+    assert again.stderr == ""  # a key that is there already is no sign of a missing login
     gone = set(before) - set(after)
     assert gone >= {"TOAST_PASSWORD", "OS_PASSWORD", "TOAST_USERNAME", "AWS_SESSION_TOKEN"}
 

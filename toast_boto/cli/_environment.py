@@ -65,7 +65,7 @@ def variables_of(login: Login, environ: Mapping[str, str]) -> Variables:
     if failure is not None:
         say(f"the key could not be looked up, and is used as it is: {failure}")
     key = _sessions.signing_of(session)
-    if key.access_key == environ.get("AWS_ACCESS_KEY_ID"):
+    if not login.settings().has_login and environ.get("AWS_ACCESS_KEY_ID"):
         say("note: there is no login here; the key is the one that AWS_ACCESS_KEY_ID holds already")
     values = {
         "AWS_ACCESS_KEY_ID": key.access_key,
@@ -173,9 +173,13 @@ def _powershell(variables: Variables) -> list[str]:
 def _dotenv(variables: Variables) -> list[str]:
     # Readers of such files differ in their quotes, so there are none where none are needed.
     return [
-        f"{n}={v}" if re.fullmatch(r"[\w./:@%+=,-]*", v) else f'{n}="{v}"'
+        f"{n}={v}" if re.fullmatch(r"[\w./:@%+=,-]*", v) else f"{n}={_quote(v)}{v}{_quote(v)}"
         for n, v in variables.values.items()
     ]
+
+
+def _quote(value: str) -> str:
+    return "'" if '"' in value else '"'
 
 
 def _json(variables: Variables) -> list[str]:
