@@ -72,6 +72,15 @@ def test_a_project_by_name(tenancy: Tenancy, clouds_yaml: Any) -> None:
     assert "a profile can't hold this login" in done.stderr
 
 
+def test_a_domain_by_id(tenancy: Tenancy, clouds_yaml: Any) -> None:
+    """The default domain's ID is its name's equal; any other is the plugin's matter, not lost."""
+    clouds_yaml(user_domain_name=None, user_domain_id="default")
+    toast_boto.Session().client("s3").list_buckets()
+    clouds_yaml(user_domain_name=None, user_domain_id="nosuch")
+    with pytest.raises(toast_boto.AuthenticationError):
+        toast_boto.rotate_key()
+
+
 def test_an_application_credential(tenancy: Tenancy, clouds_yaml: Any) -> None:
     """It logs in by its plugin; that Keystone lets it not see keys is said, and no secret."""
     project = next(
