@@ -8,46 +8,44 @@ instance, and at the first knock its own settings say whether it is a TOAST sess
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 import os
 import sys
 import threading
-import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import botocore
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
-from ._living import snapshot
+from ._doors import Doors, doors_of, watched
 from ._options import OPTIONS
-from ._plugin import configure, is_configured
+from ._plugin import configure, configured_sessions, is_configured
 
 _PROFILE_KEYS = tuple(option.profile for option in OPTIONS.values() if option.profile)
 _VARIABLES = tuple(n for o in OPTIONS.values() if o.identity for n in o.environment)
-_DOORS = ("create_client", "get_credentials")
 
 
 def install() -> None:
-    """Make every botocore and boto3 session of this process a TOAST session whose settings say so.
+    """Make every boto3 and botocore session a TOAST session that is made from now on and says so.
 
     That is a session whose profile has ``toast_*`` keys; or, where code names no profile, one whose
-    environment has ``TOAST_*`` variables of a login. Every other session stays as it is, and so do
-    the asynchronous ones of aiobotocore. It is decided when a session is first used.
+    environment has any variable of a ``TOAST_*`` login, ``TOAST_CLOUD`` and ``TOAST_AUTH_URL``
+    among them. Every other session stays as it is, and so do the asynchronous ones of aiobotocore.
+    It is decided when a session is first used. A TOAST session offers S3 and nothing else, and is
+    pinned also where it was given keys in code: with ``TOAST_*`` in the environment, code that is
+    for AWS must name a profile.
 
-    Clients and sessions that were used before stay as they are, but for boto3's default session: if
+    Sessions and clients that were made before stay as they are, but for boto3's default session: if
     that would be a TOAST session it is made anew, with its profile and region. Keys that were given
     to ``boto3.setup_default_session()`` must be given again.
 
     Installing twice does nothing more.
     """
     with _lock:
-        if not _Installed.now:
-            _Installed.now = True
-            botocore.register_initializer(_prepare)
-            _replace_default_session()
+        if not _Installed.depth:
+            _enter()
 
 
 def uninstall() -> None:
@@ -57,32 +55,47 @@ def uninstall() -> None:
     Sessions that became TOAST sessions by their use stay what they are.
     """
     with _lock:
-        if not _Installed.now:
-            return
-        _Installed.now = False
-        botocore.unregister_initializer(_prepare)
-        for session in _sessions():
-            if not is_configured(session):
-                _remove_doors(session)
-        _restore_default_session()
+        if _Installed.depth:
+            _Installed.depth = 1
+            _leave()
 
 
 @contextlib.contextmanager
 def installed() -> Iterator[None]:
-    """:func:`install` for the length of a ``with`` statement; harmless where it is already."""
-    before = _Installed.now
-    install()
+    """:func:`install` for the length of a ``with`` statement; the last of several undoes it."""
+    with _lock:
+        _enter()
     try:
         yield
     finally:
-        if not before:
-            uninstall()
+        with _lock:
+            if _Installed.depth:
+                _leave()
+
+
+def _enter() -> None:
+    _Installed.depth += 1
+    if _Installed.depth == 1:
+        botocore.register_initializer(_prepare)
+        _replace_default_session()
+
+
+def _leave() -> None:
+    _Installed.depth -= 1
+    if _Installed.depth:
+        return
+    botocore.unregister_initializer(_prepare)
+    for session in watched():
+        if not is_configured(session):
+            _remove_doors(session)
+    _restore_default_session()
 
 
 class _Installed:
     """What is installed in this process."""
 
-    now = False
+    depth = 0
+    """How often; by `install` once at most."""
     default_session: Any = None
     """boto3's default session of before."""
     own_default_session: Any = None
@@ -90,66 +103,28 @@ class _Installed:
 
 
 _lock = threading.RLock()
-_watched: weakref.WeakKeyDictionary[Session, weakref.ref[_Decision]] = weakref.WeakKeyDictionary()
 
 
 def _prepare(session: Any) -> None:
     """Called by botocore for each new session: watches its doors until the first use."""
-    if inspect.iscoroutinefunction(session.get_credentials):
-        return  # aiobotocore's
-    decide = _Decision(session)
-    for name in _DOORS:
-        setattr(session, name, _door(session, name, decide))
-    _watched[session] = weakref.ref(decide)
+    if not inspect.iscoroutinefunction(session.get_credentials):  # as aiobotocore's is
+        Doors(session, _decide)
 
 
-def _sessions() -> list[Session]:
-    """The sessions that were made meanwhile, and are in use."""
-    return snapshot(_watched)
-
-
-def _door(session: Session, name: str, decide: _Decision) -> Callable[..., Any]:
-    original = getattr(session, name)
-
-    @functools.wraps(original)
-    def door(*args: Any, **kwargs: Any) -> Any:
-        decide()
-        now = getattr(session, name)
-        return (original if now is door else now)(*args, **kwargs)
-
-    door.behind = original  # type: ignore[attr-defined]
-    return door
+def _decide(session: Session) -> None:
+    """Make a session a TOAST session, or leave it as it was made."""
+    if is_configured(session):  # as one of toast_boto.Session is
+        return
+    if _Installed.depth and _is_ours(session, os.environ):
+        configure(session)
+    else:
+        _remove_doors(session)
 
 
 def _remove_doors(session: Session) -> None:
-    for name in _DOORS:
-        if hasattr(vars(session).get(name), "behind"):
-            vars(session).pop(name, None)  # another thread may have been quicker
-
-
-class _Decision:
-    """Whether a session is a TOAST session: made once, and again after a mistake was mended."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._lock = threading.RLock()
-        self._made = False
-
-    def renew_lock(self) -> None:
-        """In a forked child: whoever held the lock is not there to release it."""
-        self._lock = threading.RLock()
-
-    def __call__(self) -> None:
-        with self._lock:
-            if self._made:
-                return
-            session = self._session
-            if not is_configured(session):  # as one of toast_boto.Session is
-                if _Installed.now and _is_ours(session, os.environ):
-                    configure(session)
-                else:
-                    _remove_doors(session)
-            self._made = True
+    doors = doors_of(session)
+    if doors is not None:
+        doors.remove()
 
 
 def _is_ours(session: Session, environ: Mapping[str, str]) -> bool:
@@ -170,18 +145,12 @@ def _is_ours(session: Session, environ: Mapping[str, str]) -> bool:
 def _replace_default_session() -> None:
     boto3: Any = sys.modules.get("boto3")
     existing = getattr(boto3, "DEFAULT_SESSION", None)
-    if existing is None or isinstance(existing, _toast_session()):
+    if existing is None or _is_built_on(existing, configured_sessions()):
         return
     session = _made_again(boto3, existing)
     if session is not None:
         _Installed.default_session, _Installed.own_default_session = existing, session
         boto3.DEFAULT_SESSION = session
-
-
-def _toast_session() -> Any:
-    """The class, if anybody has used it."""
-    module = sys.modules.get("toast_boto._session")
-    return getattr(module, "Session", ())
 
 
 def _made_again(boto3: Any, existing: Any) -> Any:
@@ -209,20 +178,21 @@ def _restore_default_session() -> None:
 
 def _became_ours(session: Any) -> bool:
     """Whether a boto3 session is built on one that was made a TOAST session here."""
-    if isinstance(session, _toast_session()):
-        return False
-    cores = [core for core in _sessions() if is_configured(core)]
+    toast_session = getattr(sys.modules.get("toast_boto._session"), "Session", ())
+    if isinstance(session, toast_session):
+        return False  # it is one by itself
+    return _is_built_on(session, [core for core in watched() if is_configured(core)])
+
+
+def _is_built_on(session: Any, cores: Iterable[Session]) -> bool:
+    """By the emitter of its events, which boto3 shows."""
     return any(core.get_component("event_emitter") is session.events for core in cores)
 
 
-def _renew_locks() -> None:
+def _renew_lock() -> None:
     global _lock  # noqa: PLW0603 - there is one
     _lock = threading.RLock()
-    for reference in snapshot(_watched.values()):
-        decide = reference()
-        if decide is not None:
-            decide.renew_lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)
+    os.register_at_fork(after_in_child=_renew_lock)

@@ -13,6 +13,7 @@ from ._profiles import Profile
 from .errors import ConfigurationError
 
 CACHE_DIRECTORY = "~/.aws/toast/cache"
+AMBIENT_PROFILE_RANK = 3
 DEFAULT_RANK = 9
 
 
@@ -160,7 +161,7 @@ def sources(
     if option.profile and profile.values.get(option.profile, ("", ""))[0]:
         text, path = profile.values[option.profile]
         source = f"{option.profile} in the profile {profile.name!r} of {path}"
-        found.append(Value(text, source, 1 if profile.named else 3))
+        found.append(Value(text, source, 1 if profile.named else AMBIENT_PROFILE_RANK))
     return sorted(found, key=lambda value: value.rank)
 
 

@@ -25,7 +25,9 @@ from . import _forks, _quirks
 from ._broker import Broker
 from ._brokers import make_broker
 from ._credentials import ToastCredentialProvider, ToastCredentials
+from ._doors import doors_of
 from ._healing import Healing
+from ._living import snapshot
 from ._pins import Pins
 from ._profiles import read_profile
 from ._settings import Settings, nothing_configured, resolve
@@ -59,7 +61,8 @@ def configure(botocore_session: Session, **options: Any) -> None:
 
     Raises:
         ConfigurationError: an option makes no sense, or the session was configured and used before.
-        TypeError: it is no botocore session, or an asynchronous one.
+        TypeError: it is no botocore session, or an asynchronous one; or there is no such option.
+        botocore.exceptions.BotoCoreError: there is no such profile, or an AWS file can't be read.
     """
     configure_by(botocore_session, options)
 
@@ -86,6 +89,11 @@ def configure_by(
         raise
     plugin.install(botocore_session)
     _configured[botocore_session] = plugin
+
+
+def configured_sessions() -> list[Session]:
+    """Every TOAST session that is in use."""
+    return snapshot(_configured)
 
 
 def is_configured(botocore_session: Session) -> bool:
@@ -157,26 +165,33 @@ class _Plugin:
             raise ConfigurationError(
                 "this session was configured and used already; configure a new one instead"
             )
-        del session.create_client  # the instance's attribute: the class's own shows again
+        doors = doors_of(session)
+        if doors:
+            doors.behind.clear()
+        else:
+            del session.create_client  # the instance's attribute: the class's own shows again
         if session.get_config_variable("region") == self._region:  # else set since, by the user
             session.set_config_variable("region", self._region_before)
 
     def _wrap_create_client(self, session: Session) -> None:
-        # Not through the door by which a session waits for its first use, once it is decided.
-        original = getattr(session.create_client, "behind", session.create_client)
-        signature = inspect.signature(original)
+        doors = doors_of(session)
+        original = doors.originals["create_client"] if doors else session.create_client
+        signature = inspect.signature(Session.create_client)
 
         @functools.wraps(original)
         def create_client(*args: Any, **kwargs: Any) -> Any:
-            call = signature.bind(*args, **kwargs)
+            call = signature.bind(session, *args, **kwargs)
             own_key = self._pin(session, call.arguments)
-            client = original(*call.args, **call.kwargs)
+            client = original(*call.args[1:], **call.kwargs)
             _forks.register(client)
             if own_key:
                 self._healing.register(client)
             return client
 
-        session.create_client = create_client
+        if doors:
+            doors.behind["create_client"] = create_client
+        else:
+            session.create_client = create_client
 
     # -- credentials
 
@@ -220,7 +235,8 @@ class _Plugin:
             if str(service).lower() != "s3":
                 way_out = (
                     "For AWS's own ask boto3 itself, under another name: import boto3 as aws; "
-                    f"aws.client({service!r})."
+                    f"aws.client({service!r}); after install(), a session that names a profile of "
+                    "AWS's."
                 )
             raise UnsupportedServiceError(
                 "TOAST Object Storage offers S3 and nothing else, so there is no client for "

@@ -1,8 +1,8 @@
 """The settings: one table of options, and the rules by which their values are found.
 
 For each option: argument, then a profile named in code, then ``TOAST_*``, then the ambient
-profile, then the default. ``OS_*`` is all or nothing: it counts only when ``OS_AUTH_URL`` is set
-and nothing else names a user, and then the whole identity comes from it, so that no cloud's
+profile, then the default. ``OS_*`` is all or nothing: it counts only when ``OS_CLOUD``, or both
+``OS_AUTH_URL`` and ``OS_USERNAME`` are set, and nothing else names a user, and then the whole identity comes from it, so that no cloud's
 password ever travels to another cloud. Every value knows where it came from.
 """
 

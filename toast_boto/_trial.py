@@ -10,6 +10,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ._clouds import is_loopback
 from ._sessions import Signing
 
 _BODY = b"toast-boto doctor"
@@ -58,6 +59,8 @@ class Trial:
             verify=key.ca_bundle,
             config=Config(
                 s3={"addressing_style": "path"},
+                # As a TOAST session's: a proxy of the environment can't reach this machine.
+                proxies={} if is_loopback(key.endpoint_url) else None,
                 signature_version="s3v4",
                 request_checksum_calculation=checksums,
                 response_checksum_validation=checksums,

@@ -203,6 +203,13 @@ def test_exec_leaves_signals_as_they_were(toast_environment: Tenancy) -> None:
     assert done.stdout == bare.stdout.decode()
 
 
+def test_exec_leaves_the_input_to_the_command(toast_environment: Tenancy) -> None:
+    """--password-stdin takes its line, and not a byte of what follows."""
+    lines = f"{toast_environment.password}\none\ntwo\n"
+    done = run_cli("exec", "--password-stdin", "--", "cat", stdin=lines)
+    assert (done.returncode, done.stdout) == (0, "one\ntwo\n"), done.stderr
+
+
 def test_exec_needs_a_command(toast_environment: Tenancy) -> None:
     """Without one it says how it is used."""
     done = run_cli("exec")

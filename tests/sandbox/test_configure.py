@@ -137,11 +137,12 @@ def test_a_password_of_the_config_file_moves(
 
 def test_what_would_win_goes(tenancy: Tenancy, password: str, clean_environment: Path) -> None:
     """A key of the credentials file, which counts more than the config file's, is taken out."""
-    more = "endpoint_url = https://old.example.com\ntoast_username = old\nother = stays\n"
+    s3 = "s3 =\n    max_concurrent_requests = 20\n"
+    more = f"endpoint_url = https://old.example.com\ntoast_username = old\n{s3}other = stays\n"
     write_profile(clean_environment, "toast", profile_text(tenancy), more)
     assert run_cli(*flags(tenancy)).returncode == 0
     assert files(clean_environment)["credentials"] == (
-        f"[toast]\nother = stays\ntoast_password = {password}\n"
+        f"[toast]\n{s3}    addressing_style = path\nother = stays\ntoast_password = {password}\n"
     )
     boto3.Session(profile_name="toast").client("s3").list_buckets()
 
@@ -403,6 +404,21 @@ def test_at_a_terminal(tenancy: Tenancy, clean_environment: Path) -> None:
     assert again.wait() == 0, again.seen
     assert tenancy.password not in again.seen
     assert files(clean_environment) == before
+
+
+def test_what_was_given_is_not_asked(
+    tenancy: Tenancy, password: str, clean_environment: Path
+) -> None:
+    """A password of the environment is taken; after a mistake all is asked, what was given too."""
+    person = Terminal("configure", *flags(tenancy, region="seoul")[2:])
+    person.answer("Try again?", "y")
+    person.answer(f"[{tenancy.cloud.auth_url}]:", "")
+    person.answer(f"[{tenancy.username}]:", "")
+    person.answer(f"[{tenancy.tenant_id}]:", "")
+    person.answer_unseen("API password", password)
+    person.answer("Region [KR1]:", "")
+    assert person.wait() == 0, person.seen
+    assert person.seen.index("seoul") < person.seen.index("API password")
 
 
 def test_what_was_written_meanwhile_is_seen(tenancy: Tenancy, clean_environment: Path) -> None:

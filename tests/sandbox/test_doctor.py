@@ -442,6 +442,14 @@ def test_a_key_of_another_cloud(toast_environment: Tenancy, strict_cloud: Any) -
     assert said(report["failed"], "S3", "does not know the key", "same cloud"), report["failed"]
 
 
+def test_no_proxy_to_this_machine(toast_environment: Tenancy) -> None:
+    """A proxy of the environment is no matter for a loopback address, as in a session."""
+    environ = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+    report = found("--online", environ=environ)
+    assert report["exit_code"] == 0, report["failed"]
+    assert said(report["ok"], "S3 endpoint: localhost", "certificate until")
+
+
 def test_through_a_proxy(toast_environment: Tenancy) -> None:
     """Where a proxy is set name and certificate are its matter; its password is not shown."""
     environ = {

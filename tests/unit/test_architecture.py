@@ -36,6 +36,7 @@ ORDER = [
     "_slots",
     "_rotation",
     "_living",
+    "_doors",
     "_held",
     "_lookout",
     "_broker",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import signal
@@ -261,6 +262,61 @@ def test_sessions_are_not_held(login: None, profiles: None) -> None:
     del used, aws
     gc.collect()
     assert [reference() for reference in gone] == [None] * 3
+
+
+@pytest.mark.parametrize("profile", ["toast", "aws"])
+@pytest.mark.parametrize("wraps", [True, False])
+def test_somebody_elses_wrapper(profiles: None, profile: str, wraps: bool) -> None:
+    """A tracing library that wraps a session's create_client sees every call, and breaks none."""
+    toast_boto.install()
+    session, seen = botocore.session.Session(profile=profile), []
+    original = session.create_client
+
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        seen.append(args)
+        return original(*args, **kwargs)
+
+    session.create_client = functools.wraps(original)(traced) if wraps else traced
+    for _ in range(2):
+        client = session.create_client("s3")
+        assert is_toast(client) == (profile == "toast")
+    toast_boto.uninstall()
+    assert is_toast(session.create_client("s3")) == (profile == "toast")
+    assert seen == [("s3",)] * 3
+
+
+def test_configure_after_uninstall(login: None) -> None:
+    """A session that was made meanwhile, and not used, can be configured as any other."""
+    toast_boto.install()
+    session = botocore.session.Session()
+    toast_boto.uninstall()
+    toast_boto.configure(session, cloud="gov")
+    assert "gov-" in session.create_client("s3").meta.endpoint_url
+
+
+def test_a_default_session_that_was_configured(login: None) -> None:
+    """One that is a TOAST session already keeps its own options."""
+    core = botocore.session.Session()
+    toast_boto.configure(core, cloud="gov")
+    boto3.setup_default_session(botocore_session=core)
+    before = boto3.DEFAULT_SESSION
+    with toast_boto.installed():
+        assert boto3.DEFAULT_SESSION is before
+        assert "gov-" in boto3.client("s3").meta.endpoint_url
+
+
+def test_overlapping_with_statements(login: None) -> None:
+    """Of two that overlap the last to end undoes it; uninstall() undoes them all."""
+    first, second = toast_boto.installed(), toast_boto.installed()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert is_toast(boto3.Session().client("s3"))
+    second.__exit__(None, None, None)
+    assert "create_client" not in vars(botocore.session.Session())
+    with toast_boto.installed():
+        toast_boto.uninstall()
+        assert "create_client" not in vars(botocore.session.Session())
 
 
 def test_install_and_uninstall_under_running_threads(

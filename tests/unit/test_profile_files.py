@@ -136,7 +136,7 @@ def test_new_profiles_are_found_by_botocore(tmp_path: Path, name: str) -> None:
     assert session.get_scoped_config()["toast_username"] == "you@example.com"
 
 
-@pytest.mark.parametrize("name", ["a\nb", 'a"b', "a]\n[default"])
+@pytest.mark.parametrize("name", ["a\nb", 'a"b', "a]\n[default", "DEFAULT", " ", "[a"])
 def test_names_that_can_be_none(tmp_path: Path, name: str) -> None:
     """A name that no section can have is an error, and nothing is written."""
     (tmp_path / "config").write_text(NASTY, encoding="utf-8")
@@ -234,6 +234,26 @@ def test_the_diff_of_the_other_file_shows_no_secret(tmp_path: Path) -> None:
     assert "+region = KR1\n" in shown and " output = json\n" in shown
     for secret in ("hand-written", "of-aws", "first", "second-half", "elses"):
         assert secret not in shown
+
+
+def test_the_diff_shows_no_secret_that_is_commented_out(tmp_path: Path) -> None:
+    """A line that somebody has put out of use is as secret as it was."""
+    text = "[toast]\n# toast_password = hunter2\n;aws_secret_access_key = wJalr\n# a note\n"
+    for private in (True, False):
+        path = tmp_path / "file"
+        path.write_text(text, encoding="utf-8")
+        file = ProfileFile(str(path), prefixed=not private, private=private)
+        file.change("toast", {"region": "KR1"})
+        assert "hunter2" not in file.diff() and "wJalr" not in file.diff()
+        assert ("a note" in file.diff()) != private
+
+
+def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
+    """AWS_CONFIG_FILE=/dev/null is an idiom; the device stays one, and a pipe is not waited for."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (Path("/dev/null"), tmp_path / "pipe", tmp_path):
+        with pytest.raises(ConfigurationError, match="is no regular file"):
+            opened(path)
 
 
 def test_odd_line_ends_hide_no_secret(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The command line: what it prints on stdout is data, what it says goes to stderr.
 
 Exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 3 login refused, 4 service unreachable,
-5 quota.
+5 quota, 130 after Ctrl-C; `sandbox` and `exec` end with their command's.
 """
 
 from __future__ import annotations

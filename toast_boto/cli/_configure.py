@@ -221,9 +221,11 @@ class _Configure:
         for key in _FOREIGN_KEYS:
             changes.setdefault(key, None)
         self._config.change(self._name, changes)
-        in_credentials = dict.fromkeys(_FOREIGN_KEYS)
+        in_credentials: dict[str, Any] = dict.fromkeys(_FOREIGN_KEYS)
         # What would win over the same key of the config file goes too.
         in_credentials.update(dict.fromkeys(changes))
+        if "s3" in self._credentials.section(self._name):  # it has the user's own keys, too
+            in_credentials["s3"] = _PINS["s3"]
         secret = None if password is None else str(password.value)
         self._credentials.change(self._name, {**in_credentials, "toast_password": secret})
         if secret is None:
@@ -235,7 +237,8 @@ class _Configure:
         for name in shadows:
             if name == "AWS_ACCESS_KEY_ID" or os.environ[name] != self._name:
                 say(f"note: {name} is set, and counts more than AWS_PROFILE; unset it")
-        name = "" if self._name == "default" else f"AWS_PROFILE={shlex.quote(self._name)} "
+        needless = self._name == "default" and not os.environ.get("AWS_PROFILE")
+        name = "" if needless else f"AWS_PROFILE={shlex.quote(self._name)} "
         say(f"try it: {name}aws s3 ls, or {name}toast-boto doctor --online")
 
 

@@ -27,7 +27,7 @@ def doctor(login: Login, online: bool, bucket: str | None, as_json: bool) -> int
 
     Without --online nothing but this machine's files and variables are looked at. With it, name,
     certificate, login, tenant, keys, clock and S3 are tried one after the other; a cached key that
-    was deleted is replaced.
+    was deleted is replaced, and where there is none one is made.
 
     Each line is ok, warning or failed. The exit code is 0 where nothing failed, else that of what
     failed first: 2 configuration, 3 refused, 4 unreachable, 5 quota of keys.

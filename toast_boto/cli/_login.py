@@ -147,7 +147,11 @@ def login_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _read_password() -> str:
-    password = sys.stdin.readline().rstrip("\r\n")
+    line = b""
+    # A byte at a time: what follows the line is for the command that `exec` becomes.
+    while not line.endswith(b"\n") and (byte := os.read(sys.stdin.fileno(), 1)):
+        line += byte
+    password = line.decode("utf-8", "replace").rstrip("\r\n")
     if not password:
         raise click.UsageError("--password-stdin: there is nothing on standard input")
     return password

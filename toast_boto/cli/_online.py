@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .._brokers import make_broker
-from .._clouds import normalised_url
+from .._clouds import is_loopback, normalised_url
 from .._console import KeyConsole
 from .._settings import Settings
 from .._slots import QUOTA
@@ -71,7 +71,7 @@ class Online:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         proxy = urllib.request.getproxies().get(parts.scheme)
-        if proxy and not urllib.request.proxy_bypass(host):
+        if proxy and not is_loopback(url) and not urllib.request.proxy_bypass(host):
             self._report.ok(what, f"{host} is asked through a proxy ({urlsplit(proxy).hostname})")
             return
         try:
@@ -190,9 +190,9 @@ class Online:
     def _abilities(self, trial: Any, bucket: str) -> None:
         key, answer = trial.upload(bucket)
         if answer.code in ("NoSuchBucket", "AccessDenied") or answer.status == 0:
-            self._report.failed(
-                "bucket", answer.error, "name one that this login may write to", EXIT_REFUSED
-            )
+            code = EXIT_REFUSED if answer.status else EXIT_UNREACHABLE
+            way_out = "name one that this login may write to"
+            self._report.failed("bucket", answer.error, way_out, code)
             return
         if answer.error:
             self._report.ok(
@@ -203,6 +203,7 @@ class Online:
             answer = trial.upload_plainly(bucket, key)
             if answer.error:
                 self._report.failed("upload", answer.error, "", EXIT_REFUSED)
+                trial.delete(bucket, key)  # it may be there in part
                 return
         else:
             self._report.ok("checksums", "an upload with stock boto3's checksum is taken")

@@ -6,6 +6,7 @@ was there before is kept beside it.
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import locale
 import re
@@ -20,6 +21,7 @@ from ..errors import ConfigurationError
 from ._profile_text import Changes, change_key, diff, parsed, verify
 
 BACKUP_SUFFIX = ".toast-boto.bak"
+_NO_NAMES = ("", configparser.DEFAULTSECT)  # the latter is what every section inherits from
 
 
 class ProfileFile:
@@ -42,6 +44,8 @@ class ProfileFile:
         self._prefixed = prefixed
         self._private = private
         self._path = Path(path_of(name).resolve())  # a link, of a dotfiles manager, stays one
+        if self._path.exists() and not self._path.is_file():
+            raise ConfigurationError(f"{name} is no regular file, and can't be changed")
         self._staged: Staged | None = None
         self.backup: Path | None = None
         self.before = self._read()
@@ -90,7 +94,7 @@ class ProfileFile:
         wanted = {key: value for key, value in changes.items() if value is not None}
         if not wanted and not self.has(profile_name):
             return
-        if re.search(r'["[\]\x00-\x1f\x7f]', profile_name) or not profile_name.strip():
+        if re.search(r'["[\]\x00-\x1f\x7f]', profile_name) or profile_name.strip() in _NO_NAMES:
             raise _no_name(profile_name)
         updater = parsed(text, self.name)
         section = self._find(updater, profile_name)

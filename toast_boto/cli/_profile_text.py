@@ -158,12 +158,14 @@ def _shown(text: str, private: bool) -> Iterator[_Shown]:
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
     for line in lines:
         start = None if line[:1].isspace() else _HEADER_OR_KEY.match(line)
-        comment = line.lstrip().startswith(("#", ";")) and not private
+        comment = line.lstrip().startswith(("#", ";"))
         if start:
             secret = start[1] is not None and (private or bool(_SECRET.search(start[1])))
         # What is indented goes on with the value above, whatever it looks like.
         head = start[0] if start else line[: len(line) - len(line.lstrip())]
-        hidden = secret and line.strip() and not comment
+        hidden = secret and bool(line.strip())
+        if comment:  # of somebody who has put a line out of use
+            hidden, head = private or secret or bool(_SECRET.search(line)), line.lstrip()[:1]
         shown = _Shown(f"{head} ***" if hidden else line)
         shown.said = line
         yield shown

@@ -8,6 +8,7 @@ import click
 
 from .._checks import check_version
 from .._clouds import CLOUDS, http_host
+from .._options import AMBIENT_PROFILE_RANK
 from .._regions import DEFAULT_REGION, is_aws_region, known_region
 from .._settings import Settings
 from .._talk import say
@@ -35,7 +36,6 @@ class Questions:
         self._login = login
         self._resolve = resolve
         self._before = before
-        self._asked_region = False
 
     def ask(self, again: bool) -> None:
         """Ask for what is missing; ``again`` also for what was answered, or given, before."""
@@ -47,10 +47,15 @@ class Questions:
                 default = options.get(name) or settings.text(name) or None
                 options[name] = _prompt(question, default, _not_empty)
                 self._login.typed.add(name)
-        if not {"password", "password_process"} & options.keys():
+        if again or not self._has_password(settings):
             self._ask_password()
-        if self._login.region_name is None or (again and self._asked_region):
+        if again or self._login.region_name is None:
             self._ask_region(self._resolve())
+
+    def _has_password(self, settings: Settings) -> bool:
+        """Whether one was given for this run, by flag or environment; the profile's is asked."""
+        found = settings["password"] or settings["password_process"]
+        return found is not None and found.rank != AMBIENT_PROFILE_RANK
 
     def _ask_cloud(self, settings: Settings) -> None:
         def check(text: str) -> str:
@@ -85,7 +90,6 @@ class Questions:
         )
 
     def _ask_region(self, settings: Settings) -> None:
-        self._asked_region = True
 
         def check(text: str) -> str:
             if is_aws_region(text):
