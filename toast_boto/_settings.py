@@ -2,8 +2,9 @@
 
 For each option: argument, then a profile named in code, then ``TOAST_*``, then the ambient
 profile, then the default. ``OS_*`` is all or nothing: it counts only when ``OS_CLOUD``, or both
-``OS_AUTH_URL`` and ``OS_USERNAME`` are set, and nothing else names a user, and then the whole identity comes from it, so that no cloud's
-password ever travels to another cloud. Every value knows where it came from.
+``OS_AUTH_URL`` and ``OS_USERNAME`` are set, and nothing else names a user; then the whole identity
+comes from it, so that no cloud's password ever travels to another cloud. Every value knows where it
+came from.
 """
 
 from __future__ import annotations
