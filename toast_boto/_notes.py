@@ -11,7 +11,7 @@ import contextlib
 import enum
 import hashlib
 import json
-import platform
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -122,5 +122,13 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 def notes_path(directory: Path, name: str) -> Path:
     """Where the notes of an identity are: of this host alone, for a home may be many hosts'."""
-    host = hashlib.sha256(platform.node().encode("utf-8", "replace")).hexdigest()[:8]
+    host = hashlib.sha256(_host_name().encode("utf-8", "replace")).hexdigest()[:8]
     return directory / f"{name}.{host}.notes"
+
+
+def _host_name() -> str:
+    if hasattr(os, "uname"):  # not by `platform`, which may import `subprocess`
+        return os.uname().nodename
+    import platform  # noqa: PLC0415 - for Windows
+
+    return platform.node()
