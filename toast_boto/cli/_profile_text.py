@@ -15,6 +15,7 @@ from ..errors import ConfigurationError
 Changes = Mapping[str, str | Mapping[str, str] | None]
 """By key: the new value, None to remove the key, or a mapping for a nested one (``s3 =``)."""
 
+_BY_HAND = "{} can't be changed by a program without a loss; write the profile by hand"
 _NESTED_INDENT = "  "
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HEADER_OR_KEY = re.compile(r"\[|\s*([^\s#;=:][^=:]*?)\s*[=:]")
@@ -31,14 +32,18 @@ def parsed(text: str, name: str) -> ConfigUpdater:
     Raises:
         ConfigurationError: it is none.
     """
-    updater = ConfigUpdater()
+    updater, failure = ConfigUpdater(), ""
     try:
         updater.read_string(text)
     except configparser.Error as error:
         failure = f"{name} is no valid AWS file{where_broken(error)}: {what_is_broken(error)}"
-    else:
-        return updater
-    raise ConfigurationError(f"{failure}. Nothing in it was changed.")  # the other quotes the file
+    except Exception:  # of versions that stumble over a comment within a value
+        failure = _BY_HAND.format(name)
+    if not failure and str(updater) != text:
+        failure = _BY_HAND.format(name)
+    if failure:  # raised out here: what was caught quotes the file
+        raise ConfigurationError(f"{failure}. Nothing was changed.")
+    return updater
 
 
 def change_key(section: Section, key: str, value: str | Mapping[str, str] | None) -> None:
