@@ -285,6 +285,18 @@ def test_somebody_elses_wrapper(profiles: None, profile: str, wraps: bool) -> No
     assert seen == [("s3",)] * 3
 
 
+def test_it_is_decided_once(profiles: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that was used as AWS's stays that, whatever the environment says later."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    toast_boto.install()
+    session = botocore.session.Session()
+    original = session.create_client
+    session.create_client = functools.partial(original)  # somebody else's wrapper
+    for _ in range(2):
+        assert "amazonaws.com" in session.create_client("s3").meta.endpoint_url
+        monkeypatch.setenv("TOAST_CLOUD", "nhn")
+
+
 def test_configure_after_uninstall(login: None) -> None:
     """A session that was made meanwhile, and not used, can be configured as any other."""
     toast_boto.install()

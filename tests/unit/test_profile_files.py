@@ -9,7 +9,7 @@ from typing import Any
 
 import botocore.session
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from toast_boto.cli._profile_files import BACKUP_SUFFIX, ProfileFile, write_all
@@ -324,6 +324,8 @@ _section = st.tuples(
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([("[profile p1]", ["", "# c", "a = 1", "# c", "  nested = 1"])], False)
+@example([("[profile p1]", ["# c", "a = 1", "# c", "  nested = 1"])], False)
 @given(st.lists(_section, max_size=4, unique_by=lambda s: s[0]), st.booleans())
 def test_any_file(tmp_path: Path, sections: list[tuple[str, list[str]]], ends: bool) -> None:
     """Whatever botocore can read, the change is there and all else as it was; or nothing is."""
