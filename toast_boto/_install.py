@@ -28,9 +28,9 @@ _VARIABLES = tuple(n for o in OPTIONS.values() if o.identity for n in o.environm
 
 
 def install() -> None:
-    """Make every boto3 and botocore session a TOAST session that is made from now on and says so.
+    """Make TOAST sessions of those boto3 and botocore sessions whose settings say so.
 
-    That is a session whose profile has ``toast_*`` keys; or, where code names no profile, one whose
+    These are, of all that are made from now on, a session whose profile has ``toast_*`` keys; or, where code names no profile, one whose
     environment has any variable of a ``TOAST_*`` login, ``TOAST_CLOUD`` and ``TOAST_AUTH_URL``
     among them. Every other session stays as it is, and so do the asynchronous ones of aiobotocore.
     It is decided when a session is first used. A TOAST session offers S3 and nothing else, and is
