@@ -30,12 +30,12 @@ _VARIABLES = tuple(n for o in OPTIONS.values() if o.identity for n in o.environm
 def install() -> None:
     """Make TOAST sessions of those boto3 and botocore sessions whose settings say so.
 
-    These are, of all that are made from now on, a session whose profile has ``toast_*`` keys; or, where code names no profile, one whose
-    environment has any variable of a ``TOAST_*`` login, ``TOAST_CLOUD`` and ``TOAST_AUTH_URL``
-    among them. Every other session stays as it is, and so do the asynchronous ones of aiobotocore.
-    It is decided when a session is first used. A TOAST session offers S3 and nothing else, and is
-    pinned also where it was given keys in code: with ``TOAST_*`` in the environment, code that is
-    for AWS must name a profile.
+    Of the sessions that are made from now on these are the ones whose profile has ``toast_*`` keys;
+    and, where code names no profile, those whose environment has any variable of a ``TOAST_*``
+    login, ``TOAST_CLOUD`` and ``TOAST_AUTH_URL`` among them. Every other session stays as it is,
+    and so do the asynchronous ones of aiobotocore. It is decided when a session is first used. A
+    TOAST session offers S3 and nothing else, and is pinned also where it was given keys in code:
+    with ``TOAST_*`` in the environment, code that is for AWS must name a profile.
 
     Sessions and clients that were made before stay as they are, but for boto3's default session: if
     that would be a TOAST session it is made anew, with its profile and region. Keys that were given
