@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -352,6 +355,20 @@ def test_what_is_no_s3_server(toast_environment: Tenancy, body: bytes, status: i
     assert report["exit_code"] in (3, 4)
     assert report["findings"][-1]["level"] == "failed"
     assert said(report["failed"], "S3"), report["failed"]
+
+
+@pytest.mark.parametrize(("minutes", "level", "code"), [(20, "failed", 2), (3, "warning", 4)])
+def test_the_clock(
+    toast_environment: Tenancy, monkeypatch: pytest.MonkeyPatch, minutes: int, level: str, code: int
+) -> None:
+    """A clock that differs from the server's is named before what the server made of it."""
+    date = formatdate(time.time() - minutes * 60, usegmt=True)
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: date)
+    # A fake: the real server's clock is this machine's.
+    with odd_identity((200, "text/html", b""), (503, "text/html", b"")) as (url, _):
+        report = found("--online", environ={"AWS_ENDPOINT_URL_S3": url.removesuffix("/v2.0")})
+    assert said(report[level], f"clock: this machine's differs from the server's by {minutes * 6}")
+    assert report["exit_code"] == code
 
 
 def test_a_services_section(profile: Tenancy, clean_environment: Path) -> None:

@@ -16,7 +16,7 @@ from .._clouds import is_loopback, normalised_url
 from .._console import KeyConsole
 from .._settings import Settings
 from .._slots import QUOTA
-from .._talk import EXIT_REFUSED, EXIT_UNEXPECTED, EXIT_UNREACHABLE, exit_code
+from .._talk import EXIT_REFUSED, EXIT_UNREACHABLE, exit_code
 from ..errors import ToastBotoError, ToastBotoWarning
 from ._findings import Report
 from ._login import Login
@@ -115,7 +115,7 @@ class Online:
             self._report.warning(
                 "keys",
                 f"the cached key {gone} was deleted; {entry.key.access} takes its place now",
-                "nothing more to do; programs that run find it by themselves",
+                "programs that use toast_boto find it by themselves; start others again",
             )
         else:
             self._report.ok("keys", f"there was none; made {entry.key.access}")
@@ -166,7 +166,7 @@ class Online:
             return  # it did not tell
         text = f"this machine's differs from the server's by {abs(skew):.0f} s"
         if abs(skew) > _SKEW_ALLOWED_SECONDS:
-            self._report.failed("clock", text, "set it: 15 minutes are allowed", EXIT_UNEXPECTED)
+            self._report.failed("clock", text, "set it: 15 minutes are allowed")
         elif abs(skew) > _SKEW_SEEN_SECONDS:
             self._report.warning("clock", text, "set it, before it is 15 minutes")
         else:
