@@ -91,11 +91,6 @@ class Broker:
         finally:
             self._attempts += 1
 
-    def cached_access(self) -> str | None:
-        """The access key in the cache; asks nobody."""
-        entry = self._held.cached()
-        return entry.key.access if entry else None
-
     def endpoints(self, *, login_only: bool = False, again: bool = False) -> dict[str, str]:
         """The S3 endpoints of the token's catalogue, by region.
 

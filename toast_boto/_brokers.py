@@ -19,8 +19,6 @@ class Parts(NamedTuple):
     cache: Cache
     notes: Notes
     tenant_id: str
-    name: str
-    """Of the identity's files, without what follows the first dot."""
 
 
 def make_parts(settings: Settings) -> Parts:
@@ -44,11 +42,11 @@ def make_parts(settings: Settings) -> Parts:
     if settings["auth"] is None and settings.text("cache") == "file":
         cache = FileCache(settings.cache_directory(), name, tenant_id)
         notes = Notes(notes_path(settings.cache_directory(), name), settings=settings.login_mark())
-    return Parts(connect, cache, notes, tenant_id, name)
+    return Parts(connect, cache, notes, tenant_id)
 
 
 def make_broker(settings: Settings) -> Broker:
     """The broker that the settings ask for; asks nobody, reads nothing."""
-    connect, cache, notes, tenant_id, _ = make_parts(settings)
+    connect, cache, notes, tenant_id = make_parts(settings)
     may_create = settings.text("key_policy") != "reuse"
     return Broker(connect, cache, tenant_id=tenant_id, may_create=may_create, notes=notes)

@@ -78,7 +78,7 @@ class KeyConsole:
         try:
             return create(self._service, tenant_id, [key.access for key in listed])[0]
         except CreateRefused as refusal:
-            failure = refused(tenant_id, listed, refusal, self._in_use())
+            failure = refused(tenant_id, listed, refusal, self.in_use())
         raise failure
 
     def find(self, access: str, *, force: bool = False) -> EC2Key:
@@ -113,13 +113,14 @@ class KeyConsole:
             ToastBotoError: Keystone refused, or could not be asked.
         """
         deleted = self._service.delete_key(access)
-        if self._in_use() == access:
+        if self.in_use() == access:
             self._parts.cache.clear()
         return deleted
 
     def _tenant_id(self) -> str:
         return tenant_of(self._service.login(), self._parts.tenant_id)
 
-    def _in_use(self) -> str | None:
+    def in_use(self) -> str | None:
+        """The access key in this login's cache, None where there is none; asks nobody."""
         entry = self._parts.cache.read()
         return entry.key.access if entry else None

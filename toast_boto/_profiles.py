@@ -52,20 +52,18 @@ def profile_in_use(environ: Mapping[str, str], name: str | None = None) -> Profi
     config_file, credentials_file = file_names(environ)
     named = bool(name)
     source, name = ("--profile", name) if name else ambient_name(environ)
-    names = profile_names(config_file, credentials_file)
-    if name not in names and source != NOBODY:
+    profiles = _read_all(config_file, credentials_file)
+    if name not in profiles and source != NOBODY:
         import difflib  # noqa: PLC0415 - only for a text
 
-        near = difflib.get_close_matches(name, names, 1)
+        near = difflib.get_close_matches(name, profiles, 1)
         raise ConfigurationError(
             f"there is no profile {name!r} ({source}) in {config_file} or {credentials_file}"
             f"{f' - {near[0]!r} is meant?' if near else ''}; there are: "
-            f"{', '.join(sorted(names)) or 'none'}. `toast-boto configure --profile "
+            f"{', '.join(sorted(profiles)) or 'none'}. `toast-boto configure --profile "
             f"{shlex.quote(name)}` makes one."
         )
-    return read_profile(
-        name, named=named, config_file=config_file, credentials_file=credentials_file
-    )
+    return Profile(name, named, profiles.get(name, {}))
 
 
 def ambient_name(environ: Mapping[str, str]) -> tuple[str, str]:
@@ -90,9 +88,7 @@ def profile_names(config_file: str, credentials_file: str) -> set[str]:
     Raises:
         ConfigurationError: a file can't be read.
     """
-    files = ((config_file, True), (credentials_file, False))
-    found = (profile_of(s, prefixed) for path, prefixed in files for s in _sections(path))
-    return {name for name in found if name}
+    return set(_read_all(config_file, credentials_file))
 
 
 def read_profile(
@@ -112,16 +108,19 @@ def read_profile(
     Raises:
         ConfigurationError: a file is there and can't be read or parsed.
     """
-    return Profile(name, named, _values(name, config_file, credentials_file))
+    return Profile(name, named, _read_all(config_file, credentials_file).get(name, {}))
 
 
-def _values(name: str, config_file: str, credentials_file: str) -> dict[str, tuple[str, str]]:
-    values: dict[str, tuple[str, str]] = {}
+def _read_all(config_file: str, credentials_file: str) -> dict[str, dict[str, tuple[str, str]]]:
+    """The values of every profile, as :class:`Profile` has them; each file is read once."""
+    profiles: dict[str, dict[str, tuple[str, str]]] = {}
     for path, prefixed in ((config_file, True), (credentials_file, False)):
         for section, items in _sections(path).items():
-            if profile_of(section, prefixed) == name:
+            name = profile_of(section, prefixed)
+            if name:
+                values = profiles.setdefault(name, {})
                 values.update({key: (value, path) for key, value in items.items()})
-    return values
+    return profiles
 
 
 def services_endpoint(config_file: str, services: str) -> str:
@@ -163,13 +162,10 @@ def path_of(name: str) -> Path:
 def login_profiles_hint(environ: Mapping[str, str], flags: bool) -> str:
     """Which profiles have a login, for those who have named none."""
     try:
-        names = sorted(
-            name
-            for name in profile_names(*file_names(environ))
-            if "toast_username" in _values(name, *file_names(environ))
-        )
+        profiles = _read_all(*file_names(environ))
     except ConfigurationError:  # of a broken file; whoever needs it will say so
         return ""
+    names = sorted(name for name, values in profiles.items() if "toast_username" in values)
     if not names:
         return ""
     how = f"--profile {shlex.quote(names[0])}" if flags else f"profile_name={names[0]!r}"

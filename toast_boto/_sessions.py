@@ -33,6 +33,8 @@ class Signing(NamedTuple):
     region: str
     endpoint_url: str
     ca_bundle: str | None
+    has_login: bool
+    """Whether the key is a login's, rather than one that somebody pasted."""
 
     def __repr__(self) -> str:
         return f"Signing({self.access_key!r}, {self.region!r}, {self.endpoint_url!r})"
@@ -114,4 +116,6 @@ def signing_of(session: botocore.session.Session) -> Signing:
     if key is None:
         raise nothing_configured(settings)
     url, region = endpoint_of(session)
-    return Signing(key.access_key, key.secret_key, region, url, settings.ca_bundle)
+    return Signing(
+        key.access_key, key.secret_key, region, url, settings.ca_bundle, settings.has_login
+    )

@@ -65,7 +65,7 @@ def variables_of(login: Login, environ: Mapping[str, str]) -> Variables:
     if failure is not None:
         say(f"the key could not be looked up, and is used as it is: {failure}")
     key = _sessions.signing_of(session)
-    if not login.settings().has_login and environ.get("AWS_ACCESS_KEY_ID"):
+    if not key.has_login and environ.get("AWS_ACCESS_KEY_ID"):
         say("note: there is no login here; the key is the one that AWS_ACCESS_KEY_ID holds already")
     values = {
         "AWS_ACCESS_KEY_ID": key.access_key,

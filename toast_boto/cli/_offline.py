@@ -46,7 +46,6 @@ class Offline:
         self._login = login
         self._environ = environ
         self._profile = Profile("default", False, {})
-        self.settings: Settings | None = None
 
     def run(self) -> Settings | None:
         """Look at everything; answers the settings, None where they make no sense."""

@@ -95,9 +95,9 @@ class Online:
             self._compare_endpoints(login.endpoints)
             with self._our_errors("keys"), waiting("Listing the keys"):
                 listed = console.list()
+            cached = console.in_use()
         tenant_id = login.tenant_id or self._settings.text("tenant_id")
         own = [item.key.access for item in listed if item.key.tenant_id == tenant_id]
-        cached = make_broker(self._settings).cached_access()
         if cached and cached not in own:
             self._mend(cached)
         elif own:
